@@ -1,0 +1,128 @@
+"""What does `python -m bench` do? It plays every scenario in turns and prints a line per comparison."""
+
+import argparse
+import fnmatch
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import attrs
+import trio
+
+from bench import inproc, latency, memory, throughput
+from bench.report import Line, lines, write_json
+from bench.scenario import Scenario
+from bench.turn import BrokenRun, take_turn
+
+SCENARIOS = (*throughput.SCENARIOS, *latency.SCENARIOS, *inproc.SCENARIOS, *memory.SCENARIOS)
+
+DESCRIPTION = """\
+Measure mq against pyzmq and against bare Trio, in turns within one run (ours, theirs, ours, theirs, ...),
+each turn in fresh processes. A line gives our median, the rival's median, and the ratio ours/theirs; only
+the ratio means anything beyond this machine, and only on a quiet one."""
+
+EPILOG = """\
+Exit status: 0 when every scenario ran, whatever the ratios; 1 when --check is given and a target was missed;
+2 when a scenario could not be run; 130 when interrupted."""
+
+
+@attrs.define
+class Progress:
+    """A note of what runs now, on a terminal only; erased before a line is printed."""
+
+    scenarios: int
+    rounds: int
+    visible: bool = attrs.field(factory=sys.stderr.isatty)
+
+    def note(self, index: int, scenario: Scenario, turn: int, library: str) -> None:
+        self._write(f"[{index}/{self.scenarios}] {scenario.name}, round {turn} of {self.rounds}: {library}")
+
+    def erase(self) -> None:
+        self._write("")
+
+    def _write(self, text: str) -> None:
+        if self.visible:
+            print(f"\r\x1b[K{text}", end="", file=sys.stderr, flush=True)
+
+
+def arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        "python -m bench",
+        description=DESCRIPTION,
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--quick", action="store_true", help="a tenth of the messages, and three rounds")
+    parser.add_argument("--rounds", type=positive, metavar="N", help="turns of each library (default 5)")
+    parser.add_argument("--only", metavar="PATTERN", help='scenarios named like it: inproc, "tcp*KiB"')
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write medians, ratios and rounds there")
+    parser.add_argument("--check", action="store_true", help="exit with status 1 when a target is missed")
+    parser.add_argument("--list", action="store_true", help="print the names of the scenarios and stop")
+    options = parser.parse_args(argv)
+    options.rounds = options.rounds or (3 if options.quick else 5)
+    options.scenarios = chosen(options.only)
+    if not options.scenarios:
+        parser.error(f"no scenario matches {options.only!r}; see --list")
+    return options
+
+
+def positive(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"{text} is not at least 1")
+    return number
+
+
+def chosen(pattern: str | None) -> list[Scenario]:
+    return [each for each in SCENARIOS if fnmatch.fnmatchcase(each.name, f"*{pattern or ''}*")]
+
+
+async def play(scenario: Scenario, index: int, progress: Progress, *, quick: bool) -> list[Line]:
+    turns: dict[str, list[dict[str, float]]] = {library: [] for library in scenario.libraries}
+    for turn in range(1, progress.rounds + 1):
+        for library, metrics in turns.items():
+            progress.note(index, scenario, turn, library)
+            metrics.append(await take_turn(scenario, library, quick=quick))
+    return lines(scenario, turns)
+
+
+async def run(options: argparse.Namespace) -> int:
+    progress = Progress(len(options.scenarios), options.rounds)
+    report: list[Line] = []
+    broken: list[str] = []
+    try:
+        for index, scenario in enumerate(options.scenarios, 1):
+            try:
+                played = await play(scenario, index, progress, quick=options.quick)
+            except BrokenRun as failure:
+                broken.append(scenario.name)
+                progress.erase()
+                print(f"{scenario.name:<24} BROKEN: {failure}", flush=True)
+            else:
+                report += played
+                progress.erase()
+                print(*played, sep="\n", flush=True)
+    finally:
+        progress.erase()
+    if options.json is not None:
+        write_json(options.json, report, rounds=options.rounds, quick=options.quick, broken=broken)
+    if broken:
+        return 2
+    return int(options.check and any(each.met is False for each in report))
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    options = arguments(argv)
+    if options.list:
+        print(*(scenario.name for scenario in options.scenarios), sep="\n")
+        return 0
+    status = 130
+    try:
+        status = trio.run(run, options)
+    except* KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+    return status
+
+
+if __name__ == "__main__":
+    sys.exit(main())

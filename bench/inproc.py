@@ -1,0 +1,29 @@
+"""How many messages a second cross `inproc://`, within one loop and between two threads?
+
+In one loop PUSH and PULL stand beside a Trio memory channel with the same room: 2000 messages, the sum of
+both default high-water marks. Between threads each of ours runs its own Trio loop; pyzmq's are blocking
+threads that share a context.
+"""
+
+from bench.scenario import MINIMUM, Comparison, Scenario, Target
+
+SCENARIOS = (
+    Scenario(
+        name="inproc one loop",
+        roles=("one_loop",),
+        transport="inproc",
+        size=16,
+        count=80_000,
+        quick_count=8_000,
+        comparisons=[Comparison("rate", "/s", "memory channel", Target(MINIMUM, 3))],
+    ),
+    Scenario(
+        name="inproc two threads",
+        roles=("two_threads",),
+        transport="inproc",
+        size=16,
+        count=500_000,
+        quick_count=50_000,
+        comparisons=[Comparison("rate", "/s", "pyzmq")],
+    ),
+)

@@ -1,0 +1,58 @@
+"""What is timed? Loops of sends and receives, the same for every library that awaits.
+
+`pyzmq_blocking` has them without `await`.
+"""
+
+from collections.abc import Awaitable, Callable
+from time import perf_counter, perf_counter_ns
+
+from bench.task import Task, WrongMessage, expect, percentiles
+
+Send = Callable[[bytes], Awaitable[object]]
+Receive = Callable[[], Awaitable[bytes]]
+
+
+async def feed(send: Send, task: Task, wait: Callable[[], Awaitable[object]]) -> None:
+    """Send the warm-up; when told to, the measured messages."""
+    body = task.body
+    for _ in range(task.warm_up):
+        await send(body)
+    await wait()
+    for _ in range(task.count - 1):
+        await send(body)
+    await send(task.last)
+
+
+async def drain(receive: Receive, task: Task, go: Callable[[], object]) -> dict[str, float]:
+    """Take the warm-up out, let the sender go, and time what follows from the first message to the last."""
+    size = task.size
+    for _ in range(task.warm_up):
+        await receive()
+    go()
+    first = await receive()
+    started = perf_counter()
+    for _ in range(task.count - 2):
+        if len(await receive()) != size:
+            raise WrongMessage
+    last = await receive()
+    seconds = perf_counter() - started
+    expect(first, task.body)
+    expect(last, task.last)
+    return task.rate(seconds)
+
+
+async def reflect(send: Send, receive: Receive, task: Task) -> None:
+    for _ in range(task.warm_up + task.count):
+        await send(await receive())
+
+
+async def volley(send: Send, receive: Receive, task: Task) -> dict[str, float]:
+    """Time each round trip."""
+    body, laps = task.body, []
+    for _ in range(task.warm_up + task.count):
+        started = perf_counter_ns()
+        await send(body)
+        reply = await receive()
+        laps.append(perf_counter_ns() - started)
+        expect(reply, body)
+    return percentiles(laps[task.warm_up :])

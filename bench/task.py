@@ -1,0 +1,63 @@
+"""What is a peer told to do, and how does it tell whether it was done? Free of any messaging library."""
+
+import os
+import statistics
+from collections.abc import Iterator
+from pathlib import Path
+
+import attrs
+
+Result = dict[str, float] | None
+"""What a role found out: its metrics by name, or nothing when the fellow holds the clock."""
+
+
+class WrongMessage(Exception):
+    """What arrived is not what was sent: the run proves nothing."""
+
+
+@attrs.frozen
+class Task:
+    """One role's share: `warm_up` messages, then `count` measured ones, of `size` bytes, over `endpoint`."""
+
+    endpoint: str
+    size: int
+    count: int
+    warm_up: int
+
+    @property
+    def body(self) -> bytes:
+        return b"b" * self.size
+
+    @property
+    def last(self) -> bytes:
+        """The last message differs from the others, so that a lost or a doubled one cannot go unseen."""
+        return b"z" * self.size
+
+    def rate(self, seconds: float) -> dict[str, float]:
+        """Messages a second, when the clock ran from the first message to the last."""
+        return {"rate": (self.count - 1) / seconds}
+
+    def distinct(self, first: int, count: int) -> Iterator[bytes]:
+        """Messages that share no memory, so that queueing them costs what it costs in life."""
+        return (number.to_bytes(self.size, "big") for number in range(first, first + count))
+
+
+def expect(received: bytes, wanted: bytes) -> None:
+    """Raise WrongMessage unless this is the message that was sent."""
+    if received != wanted:
+        raise WrongMessage(
+            f"expected {len(wanted)} bytes {wanted[:16]!r}, got {len(received)} bytes {received[:16]!r}"
+        )
+
+
+def percentiles(laps: list[int]) -> dict[str, float]:
+    """Nanoseconds of each round trip -> p50 and p99 in seconds."""
+    return {"p50": statistics.median(laps) / 1e9, "p99": sorted(laps)[len(laps) * 99 // 100] / 1e9}
+
+
+def resident() -> int:
+    """Bytes of this process in memory. smaps_rollup is exact; statm lags by some pages per thread."""
+    for line in Path("/proc/self/smaps_rollup").read_text().splitlines():
+        if line.startswith("Rss:"):
+            return int(line.split()[1]) * 1024
+    raise RuntimeError(f"no Rss line in /proc/{os.getpid()}/smaps_rollup")
