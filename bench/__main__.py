@@ -2,6 +2,7 @@
 
 import argparse
 import fnmatch
+import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -117,6 +118,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(*(scenario.name for scenario in options.scenarios), sep="\n")
         return 0
     status = 130
+    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))  # tidy up as after Ctrl-C
     try:
         status = trio.run(run, options)
     except* KeyboardInterrupt:

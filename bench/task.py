@@ -2,6 +2,7 @@
 
 import os
 import statistics
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -56,8 +57,10 @@ def percentiles(laps: list[int]) -> dict[str, float]:
 
 
 def resident() -> int:
-    """Bytes of this process in memory. smaps_rollup is exact; statm lags by some pages per thread."""
-    for line in Path("/proc/self/smaps_rollup").read_text().splitlines():
-        if line.startswith("Rss:"):
-            return int(line.split()[1]) * 1024
-    raise RuntimeError(f"no Rss line in /proc/{os.getpid()}/smaps_rollup")
+    """Bytes of this process in memory. Linux: smaps_rollup is exact, where statm lags by pages per thread."""
+    smaps = Path("/proc/self/smaps_rollup")
+    if smaps.exists():
+        kilobytes = smaps.read_text().partition("Rss:")[2].split()[0]
+    else:
+        kilobytes = subprocess.check_output(["ps", "-o", "rss=", "-p", str(os.getpid())], text=True)
+    return int(kilobytes) * 1024

@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import attrs
 import pytest
@@ -115,8 +116,8 @@ async def test_a_cancelled_turn_leaves_no_process(monkeypatch: pytest.MonkeyPatc
     peers: list[trio.Process] = []
     open_process = trio.lowlevel.open_process
 
-    async def remember(*args: object, **kwargs: object) -> trio.Process:
-        process = await open_process(*args, **kwargs)  # type: ignore[arg-type, call-overload]
+    async def remember(*args: Any, **kwargs: Any) -> trio.Process:
+        process: trio.Process = await open_process(*args, **kwargs)
         peers.append(process)
         if len(peers) == 2:
             turn.cancel()
