@@ -1,0 +1,142 @@
+"""What does an endpoint say? ``"tcp://*:5555"`` to values and back; no I/O."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from ipaddress import IPv6Address
+from typing import TypeAlias
+
+from attrs import frozen
+
+from .errors import InvalidEndpoint, UnsupportedScheme
+from .message import shortened
+
+IPC_PATH_LIMIT = 107
+"""Bytes in a Unix socket path: ``sun_path`` less its terminator."""
+
+
+@frozen
+class Tcp:
+    """``tcp://host:port``; connecting may name its own side first, as in ``tcp://source:port;host:port``.
+
+    ``host`` is a name, an IPv4 address, an IPv6 address without its brackets, or ``*``. ``port`` 0 lets the
+    system choose when binding.
+    """
+
+    host: str
+    port: int
+    source: tuple[str, int] | None = None
+
+    scheme = "tcp"
+
+    def __str__(self) -> str:
+        own = "" if self.source is None else f"{_address(*self.source)};"
+        return f"tcp://{own}{_address(self.host, self.port)}"
+
+
+@frozen
+class Ipc:
+    """``ipc://path``, ``ipc://@name`` in Linux's abstract namespace, or ``ipc://*`` to have a path chosen."""
+
+    path: str
+
+    scheme = "ipc"
+
+    @property
+    def wildcard(self) -> bool:
+        return self.path == "*"
+
+    @property
+    def abstract(self) -> bool:
+        return self.path.startswith("@")
+
+    def __str__(self) -> str:
+        return f"ipc://{self.path}"
+
+
+@frozen
+class Inproc:
+    """``inproc://name``: between the sockets of one process."""
+
+    name: str
+
+    scheme = "inproc"
+
+    def __str__(self) -> str:
+        return f"inproc://{self.name}"
+
+
+Endpoint: TypeAlias = Tcp | Ipc | Inproc
+
+
+def parse(text: str) -> Endpoint:
+    """Read an endpoint. Raises `InvalidEndpoint` or `UnsupportedScheme`, with the text and what is wrong."""
+    if not isinstance(text, str):
+        raise TypeError(f"an endpoint is a str such as 'tcp://127.0.0.1:5555', got {shortened(text)}")
+    scheme, separator, rest = text.partition("://")
+    if not separator:
+        raise InvalidEndpoint(f"endpoint {text!r} has no scheme: write it as in 'tcp://127.0.0.1:5555'")
+    if scheme not in _SCHEMES:
+        known = ", ".join(f"{name}://" for name in _SCHEMES)
+        raise UnsupportedScheme(f"endpoint {text!r} has the unknown scheme {scheme!r}: use one of {known}")
+    if not rest:
+        raise InvalidEndpoint(f"endpoint {text!r} has no address after '{scheme}://'")
+    if "\0" in rest:
+        raise InvalidEndpoint(f"endpoint {text!r} contains a NUL character")
+    return _SCHEMES[scheme](text, rest)
+
+
+def _parse_tcp(text: str, rest: str) -> Tcp:
+    own, separator, remote = rest.rpartition(";")
+    host, port = _host_and_port(text, remote)
+    return Tcp(host, port, _host_and_port(text, own) if separator else None)
+
+
+def _parse_ipc(text: str, rest: str) -> Ipc:
+    if rest == "@":
+        raise InvalidEndpoint(f"endpoint {text!r} has an empty abstract name: write 'ipc://@name'")
+    if len(rest.encode()) > IPC_PATH_LIMIT:
+        raise InvalidEndpoint(
+            f"endpoint {text!r} has a path of {len(rest.encode())} bytes; a Unix socket takes {IPC_PATH_LIMIT}: "
+            "use a shorter directory"
+        )
+    return Ipc(rest)
+
+
+def _parse_inproc(text: str, rest: str) -> Inproc:
+    return Inproc(rest)
+
+
+_SCHEMES: dict[str, Callable[[str, str], Endpoint]] = {
+    "tcp": _parse_tcp,
+    "ipc": _parse_ipc,
+    "inproc": _parse_inproc,
+}
+
+_HOST_AND_PORT = re.compile(r"(?:\[(?P<v6>[^\]]*)\]|(?P<host>[^:\[\]]+)):(?P<port>\*|[0-9]+)\Z")
+
+
+def _host_and_port(text: str, address: str) -> tuple[str, int]:
+    match = _HOST_AND_PORT.match(address)
+    if match is None:
+        raise InvalidEndpoint(
+            f"endpoint {text!r} has the address {address!r}: write host:port, [ipv6]:port or *:port"
+        )
+    if match["v6"] is not None:
+        _check_ipv6(text, match["v6"])
+    port = 0 if match["port"] == "*" else int(match["port"])
+    if port > 65535:
+        raise InvalidEndpoint(f"endpoint {text!r} has port {port}; ports end at 65535")
+    return match["host"] or match["v6"], port
+
+
+def _check_ipv6(text: str, host: str) -> None:
+    try:
+        IPv6Address(host)
+    except ValueError as error:
+        raise InvalidEndpoint(f"endpoint {text!r} has no IPv6 address between its brackets: {error}") from None
+
+
+def _address(host: str, port: int) -> str:
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

@@ -1,0 +1,61 @@
+"""Where may a socket be used? In the thread and process of the Trio run that opened it, and nowhere else."""
+
+from __future__ import annotations
+
+import os
+import weakref
+from threading import get_ident
+from typing import NoReturn
+
+import trio
+
+from .errors import NotOpen, WrongThread
+
+_NOWHERE = 0
+_residents: weakref.WeakSet[Resident] = weakref.WeakSet()
+
+
+class Resident:
+    """Something that belongs to one Trio run. Hot paths compare ``_thread`` with their own thread, inline."""
+
+    def __init__(self) -> None:
+        self._thread = _NOWHERE
+        self._process = 0
+
+    @property
+    def _lives_here(self) -> bool:
+        return self._process != 0
+
+    def _move_in(self) -> None:
+        if self._process:
+            raise NotOpen(f"this {type(self).__name__} was opened before; make a new one for a second block")
+        trio.lowlevel.current_task()  # raises RuntimeError outside Trio
+        self._thread = get_ident()
+        self._process = os.getpid()
+        _residents.add(self)
+
+    def _check_home(self) -> None:
+        if self._thread != get_ident():
+            self._complain()
+
+    def _complain(self) -> NoReturn:
+        name = type(self).__name__
+        if not self._process:
+            raise NotOpen(f"this {name} is not open: write 'async with mq.{name}() as socket:' and use it inside")
+        if self._process != os.getpid():
+            raise WrongThread(
+                f"this {name} was opened in process {self._process} and used after a fork in process {os.getpid()}: "
+                "open a new one here"
+            )
+        raise WrongThread(
+            f"this {name} belongs to the Trio run of another thread: open one here and join the two with inproc://, "
+            "or call in with trio.from_thread.run"
+        )
+
+
+def _evict() -> None:
+    for resident in list(_residents):
+        resident._thread = _NOWHERE
+
+
+os.register_at_fork(after_in_child=_evict)

@@ -1,0 +1,241 @@
+"""How are two sockets of one process driven? They share their lanes: one's outbox is the other's inbox.
+
+The sockets may live in different threads, each with its own Trio run. A lane's two ends are wired here so that
+a wake-up costs a plain call within a thread and one ``run_sync_soon`` between threads. The lanes belong to the
+connecting side and outlive the binding one: what that had not received waits there for the next.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from threading import get_ident
+
+import trio
+
+from ..errors import ProtocolError
+from ..monitor import Closed, Connected, ConnectRetried, Disconnected, Handshaken, HandshakeFailed
+from ..pipe import Lane, Pipe, nobody
+from ..protocols.zmtp.peers import check_peer
+from ..transports.inproc import Exchange
+from .owner import Owner
+from .parking import Seat
+
+_RETRY = 0.1
+"""Seconds before a refused connecter asks again."""
+
+
+class End:
+    """One socket at an inproc name."""
+
+    def __init__(self, owner: Owner, endpoint: str) -> None:
+        self.owner = owner
+        self.endpoint = endpoint
+        self._token = trio.lowlevel.current_trio_token()
+        self._thread = get_ident()
+
+    @property
+    def name(self) -> str:
+        return self.endpoint.removeprefix("inproc://")
+
+    def post(self, act: Callable[..., None], *arguments: object) -> None:
+        """Call ``act`` in this end's thread; now, if that is ours. An end whose run is over needs no calls."""
+        if get_ident() == self._thread:
+            act(*arguments)
+            return
+        try:
+            self._token.run_sync_soon(act, *arguments)
+        except trio.RunFinishedError:
+            pass
+
+    def consume(self, pipe: Pipe) -> None:
+        """Wire this end as the consumer of its inbox."""
+        lane = pipe.inbox
+        lane.wake = partial(self._wake, lane, pipe)
+        lane.asleep = True
+        if lane:
+            self.owner.arrived(pipe)
+
+    def produce(self, pipe: Pipe) -> None:
+        """Wire this end as the producer of its outbox, which may have got more room."""
+        lane = pipe.outbox
+        lane.resume = partial(self.post, self.owner.writable, pipe)
+        if lane.stalled and len(lane) < lane.limit:
+            lane.stalled = False
+            self.owner.writable(pipe)
+
+    def _wake(self, lane: Lane, pipe: Pipe) -> None:
+        lane.asleep = False
+        self.post(self.owner.arrived, pipe)
+
+
+class Binder(End):
+    """The socket that bound a name; its task holds the connections."""
+
+    def __init__(self, owner: Owner, endpoint: str) -> None:
+        super().__init__(owner, endpoint)
+        self._pipes: dict[Connecter, Pipe] = {}
+        self._open = True
+        for connecter in EXCHANGE.bind(self.name, self):
+            self.post(self.accept, connecter)
+
+    async def serve(self) -> None:
+        """Hold the name and its connections until cancelled."""
+        try:
+            await trio.sleep_forever()
+        finally:
+            self.close()
+
+    def stop_listening(self) -> None:
+        """Take no more connections."""
+        EXCHANGE.unbind(self.name, self)
+        self._open = False
+
+    def close(self) -> None:
+        """Give up the name, and leave the connecters to whoever binds it next."""
+        self.stop_listening()
+        for connecter, pipe in list(self._pipes.items()):
+            self._release(connecter, pipe, "the endpoint was closed", readable=False)
+            connecter.post(connecter.lose, self, "the binding socket closed")
+
+    def accept(self, connecter: Connecter) -> None:
+        """Join with ``connecter``, in this end's thread."""
+        own = self.owner.options
+        theirs = connecter.owner.options
+        pipe = Pipe(self.endpoint, connecter.pipe.inbox, connecter.pipe.outbox, connecting=False, in_process=True)
+        refusal = self._refusal(connecter, pipe)
+        if refusal:
+            connecter.post(connecter.refused, refusal)
+            return
+        self._pipes[connecter] = pipe
+        pipe.peer = connecter.endpoint
+        pipe.outbox.set_limit(own.send_hwm and theirs.receive_hwm and own.send_hwm + theirs.receive_hwm)
+        pipe.inbox.set_limit(theirs.send_hwm and own.receive_hwm and theirs.send_hwm + own.receive_hwm)
+        self._report_handshake(connecter)
+        self.owner.connected(pipe)
+        self.consume(pipe)
+        self.produce(pipe)
+        connecter.post(connecter.matched, self)
+
+    def dismiss(self, connecter: Connecter) -> None:
+        """``connecter`` has gone; what it sent stays to be received."""
+        pipe = self._pipes.get(connecter)
+        if pipe is not None:
+            self._release(connecter, pipe, "the connecting socket closed", readable=True)
+
+    def _refusal(self, connecter: Connecter, pipe: Pipe) -> str | None:
+        if not self._open:
+            return "the binding socket closed"
+        try:
+            check_peer(self.owner.socket_type, connecter.owner.socket_type)
+        except ProtocolError as error:
+            refusal: str | None = str(error)
+        else:
+            refusal = self.owner.refuse(pipe)
+        if refusal:
+            self.owner.report(HandshakeFailed(endpoint=self.endpoint, peer=connecter.endpoint, reason=refusal))
+        return refusal
+
+    def _report_handshake(self, connecter: Connecter) -> None:
+        for one, other in ((self, connecter), (connecter, self)):
+            event = Handshaken(
+                endpoint=one.endpoint,
+                peer=other.endpoint,
+                socket_type=other.owner.socket_type,
+                version=(3, 1),
+                mechanism="NULL",
+            )
+            one.post(one.owner.report, event)
+
+    def _release(self, connecter: Connecter, pipe: Pipe, reason: str, *, readable: bool) -> None:
+        del self._pipes[connecter]
+        pipe.inbox.wake = nobody
+        if not readable:
+            self.owner.abandon(pipe)
+        self.owner.lost(pipe, reason)
+        self.owner.report(Disconnected(endpoint=self.endpoint, peer=connecter.endpoint, reason=reason))
+
+
+class Connecter(End):
+    """The socket that connects to a name; its task asks again whenever the connection is lost."""
+
+    def __init__(self, owner: Owner, endpoint: str, pipe: Pipe) -> None:
+        super().__init__(owner, endpoint)
+        self.pipe = pipe
+        self._binder: Binder | None = None
+        self._seat = Seat()
+        self._waiting = True
+        """Nobody has answered yet."""
+        self._refused = False
+        self._gone = False
+
+    async def dial(self) -> None:
+        """Be connected, or wait to be, until cancelled."""
+        owner = self.owner
+        try:
+            while True:
+                self._waiting, self._refused = True, False
+                binder = EXCHANGE.connect(self.name, self)
+                if binder is not None:
+                    binder.post(binder.accept, self)
+                while self._waiting:
+                    await self._seat.park()
+                while self._binder is not None:
+                    await self._seat.park()
+                if owner.options.reconnect_interval is None:
+                    owner.report(Closed(endpoint=self.endpoint))
+                    return
+                if self._refused:
+                    owner.report(ConnectRetried(endpoint=self.endpoint, delay=_RETRY))
+                    await trio.sleep(_RETRY)
+        finally:
+            self._gone = True
+            EXCHANGE.withdraw(self.name, self)
+            binder, self._binder = self._binder, None
+            if binder is not None:
+                binder.post(binder.dismiss, self)
+                self._detach("the socket closed")
+
+    def matched(self, binder: Binder) -> None:
+        """``binder`` has joined, and is wired at its ends of the lanes."""
+        if self._gone:
+            binder.post(binder.dismiss, self)
+            return
+        self._waiting = False
+        self._binder = binder
+        self.pipe.peer = binder.endpoint
+        self.pipe.in_process = True
+        self.owner.report(Connected(endpoint=self.endpoint, peer=binder.endpoint))
+        self.owner.connected(self.pipe)
+        self.consume(self.pipe)
+        self.produce(self.pipe)
+        self._seat.wake()
+
+    def refused(self, reason: str) -> None:
+        """The binder would not have us."""
+        if self._gone:
+            return
+        self._waiting, self._refused = False, True
+        self.owner.report(HandshakeFailed(endpoint=self.endpoint, peer=self.endpoint, reason=reason))
+        self._seat.wake()
+
+    def lose(self, binder: Binder, reason: str) -> None:
+        """``binder`` has gone; what it had not received is still in the outbox."""
+        if self._binder is binder:
+            self._binder = None
+            self.pipe.in_process = False
+            self._detach(reason)
+            self._seat.wake()
+
+    def _detach(self, reason: str) -> None:
+        pipe = self.pipe
+        pipe.outbox.asleep = False
+        pipe.outbox.wake = nobody
+        pipe.inbox.resume = nobody
+        pipe.outbox.resume = partial(self.owner.writable, pipe)
+        pipe.outbox.set_limit(self.owner.options.send_hwm)
+        self.owner.lost(pipe, reason)
+        self.owner.report(Disconnected(endpoint=self.endpoint, peer=pipe.peer, reason=reason))
+
+
+EXCHANGE: Exchange[Binder, Connecter] = Exchange()

@@ -1,0 +1,35 @@
+"""What does a link ask of the socket that it belongs to? Data and callables, handed down."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from attrs import frozen
+
+from ..monitor import Event
+from ..options import Options
+from ..pipe import Pipe
+
+
+@frozen
+class Owner:
+    """A socket, as its links see it."""
+
+    socket_type: str
+    options: Options
+    make_pipe: Callable[[str, bool], Pipe]
+    """Return a new pipe for an endpoint; True for one that connects."""
+    arrived: Callable[[Pipe], None]
+    """The inbox of a pipe that had nothing to receive has something."""
+    writable: Callable[[Pipe], None]
+    """The outbox of a pipe that was full has room."""
+    refuse: Callable[[Pipe], str | None]
+    """Return why this peer cannot be taken, or None when it can."""
+    connected: Callable[[Pipe], None]
+    """Messages can flow."""
+    lost: Callable[[Pipe, str], None]
+    """They no longer can, for this reason. A connecting pipe stays for the next connection."""
+    abandon: Callable[[Pipe], None]
+    """What is in the pipe's inbox is not to be received here."""
+    report: Callable[[Event], None]
+    """Tell monitors."""

@@ -1,0 +1,70 @@
+"""What happens on a connection, from its first byte to its last? What dialer and listener share."""
+
+from __future__ import annotations
+
+import trio
+
+from ..errors import PeerError
+from ..monitor import Disconnected, Handshaken, HandshakeFailed
+from ..pipe import Pipe
+from ..protocols.zmtp import Connection
+from ..transports import Stream
+from . import heartbeat
+from .owner import Owner
+from .stream import StreamLink
+
+
+async def hold(owner: Owner, endpoint: str, stream: Stream, pipe: Pipe | None = None) -> bool:
+    """Shake hands on ``stream`` and carry messages until it ends. Return whether the handshake was completed.
+
+    ``pipe`` is that of a connecting endpoint; an accepted connection gets its own.
+    """
+    connection = Connection(owner.socket_type, max_message_size=owner.options.max_message_size)
+    link = StreamLink(stream, connection)
+    try:
+        failure = await _shake_hands(owner, endpoint, link, pipe)
+        if failure:
+            owner.report(HandshakeFailed(endpoint=endpoint, peer=stream.peer, reason=failure))
+        return not failure
+    finally:
+        stream.close()
+
+
+async def _shake_hands(owner: Owner, endpoint: str, link: StreamLink, pipe: Pipe | None) -> str | None:
+    """Run the whole session. Return why the handshake failed, or None when it did not."""
+    patience = owner.options.handshake_timeout
+    with trio.move_on_after(patience) as scope:
+        try:
+            peer, early = await link.handshake()
+        except PeerError as error:
+            return str(error)
+        except OSError as error:
+            return f"{error.strerror or error}; {link.connection.unfinished}"
+    if scope.cancelled_caught:
+        return f"no complete handshake within {patience:g} s: {link.connection.unfinished}"
+    if pipe is None:
+        pipe = owner.make_pipe(endpoint, False)
+    refusal = owner.refuse(pipe)
+    if refusal:
+        return refusal
+    pipe.peer = link.stream.peer
+    owner.report(
+        Handshaken(
+            endpoint=endpoint,
+            peer=pipe.peer,
+            socket_type=peer.socket_type,
+            version=peer.version,
+            mechanism=peer.mechanism,
+        )
+    )
+    owner.connected(pipe)
+    reason = "the socket closed"
+    try:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(heartbeat.watch, link, pipe, owner.options)
+            reason = await link.run(pipe, early)
+            nursery.cancel_scope.cancel()
+    finally:
+        owner.lost(pipe, reason)
+        owner.report(Disconnected(endpoint=endpoint, peer=pipe.peer, reason=reason))
+    return None

@@ -1,0 +1,42 @@
+"""What travels? ``bytes`` for a message of one frame, a list of ``bytes`` for one of several."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TypeAlias
+
+Message: TypeAlias = bytes | list[bytes]
+Buffer: TypeAlias = bytes | bytearray | memoryview
+
+
+class Frames(list[bytes]):
+    """The checked frames of one message on its way through ``send``; anything else there is an error."""
+
+
+def as_frame(value: object) -> bytes:
+    """Return ``value`` as an immutable frame, copying what its owner could still change."""
+    if isinstance(value, bytes):
+        return bytes(value)
+    if isinstance(value, (bytearray, memoryview)):
+        return bytes(value)
+    if isinstance(value, str):
+        raise TypeError(f"a frame is bytes, got the str {shortened(value)}: encode it, as in text.encode()")
+    if isinstance(value, (list, tuple)):
+        raise TypeError(f"a frame is bytes, got a {type(value).__name__}: use send_multipart() for several frames")
+    raise TypeError(f"a frame is bytes, got {type(value).__name__} {shortened(value)}: serialize it first")
+
+
+def as_message(frames: Iterable[Buffer]) -> Message:
+    """Return ``frames`` in the inner form: one frame alone, several as `Frames`."""
+    if isinstance(frames, (bytes, bytearray, memoryview, str)):
+        raise TypeError(f"send_multipart() takes a list of frames, got {shortened(frames)}: use send() for one")
+    checked = Frames([frame if type(frame) is bytes else as_frame(frame) for frame in frames])
+    if not checked:
+        raise ValueError("a message has at least one frame, got an empty list: send [b''] for an empty message")
+    return checked[0] if len(checked) == 1 else checked
+
+
+def shortened(value: object, limit: int = 40) -> str:
+    """Return ``repr(value)``, cut to ``limit`` characters, for error messages."""
+    text = repr(value)
+    return text if len(text) <= limit else text[: limit - 1] + "…"

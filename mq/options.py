@@ -1,0 +1,108 @@
+"""What can be set on a socket? Each option with its libzmq name, its unit and its default."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, TypedDict
+
+from attrs import Attribute, field, fields, frozen
+
+
+def _check_seconds(name: str, value: Any) -> None:
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or math.isnan(value) or value < 0:
+        raise ValueError(f"{name} is in seconds, 0 or more, or math.inf; got {value!r}")
+
+
+def _seconds(_: object, attribute: Attribute[float], value: Any) -> None:
+    _check_seconds(attribute.name, value)
+
+
+def _seconds_or_none(_: object, attribute: Attribute[float | None], value: Any) -> None:
+    if value is not None:
+        _check_seconds(attribute.name, value)
+
+
+def _count(minimum: int) -> Any:
+    def check(_: object, attribute: Attribute[int | None], value: Any) -> None:
+        if isinstance(value, bool) or not isinstance(value, int) or value < minimum:
+            raise ValueError(f"{attribute.name} is a whole number of at least {minimum}; got {value!r}")
+
+    return check
+
+
+def _count_or_none(minimum: int) -> Any:
+    check = _count(minimum)
+
+    def check_if_given(instance: object, attribute: Attribute[int | None], value: Any) -> None:
+        if value is not None:
+            check(instance, attribute, value)
+
+    return check_if_given
+
+
+def _flag(_: object, attribute: Attribute[bool], value: Any) -> None:
+    if not isinstance(value, bool):
+        raise ValueError(f"{attribute.name} is True or False; got {value!r}")
+
+
+def _option(default: Any, validator: Any, libzmq: str, text: str) -> Any:
+    return field(default=default, validator=validator, metadata={"libzmq": libzmq, "text": text})
+
+
+@frozen(kw_only=True)
+class Options:
+    """The options of one socket: the keyword arguments of its constructor. Times are in seconds."""
+
+    linger: float = _option(5.0, _seconds, "ZMQ_LINGER", (
+        "How long leaving the block waits for a peer that takes nothing, before it drops what is unsent; every "
+        "message taken starts the time anew. 0 drops at once, math.inf waits for ever."))
+    send_hwm: int = _option(1000, _count(0), "ZMQ_SNDHWM", (
+        "Messages that may wait for one peer before sending to it blocks. 0: no limit."))
+    receive_hwm: int = _option(1000, _count(0), "ZMQ_RCVHWM", (
+        "Messages received from one peer that may wait here before its connection is no longer read. 0: no limit."))
+    immediate: bool = _option(False, _flag, "ZMQ_IMMEDIATE", (
+        "Never queue for an endpoint that is not connected: send waits for a connected peer instead."))
+    max_message_size: int | None = _option(None, _count_or_none(0), "ZMQ_MAXMSGSIZE", (
+        "Bytes in one received message, all frames together; a peer that sends more loses its connection. "
+        "None: no limit."))
+    reconnect_interval: float | None = _option(0.1, _seconds_or_none, "ZMQ_RECONNECT_IVL", (
+        "Pause before the first attempt to connect again; doubled at each further one. None: never reconnect."))
+    reconnect_interval_max: float = _option(5.0, _seconds, "ZMQ_RECONNECT_IVL_MAX", (
+        "Longest pause between attempts to connect. Each pause is cut by a random part of up to a half, so that "
+        "many clients do not come back in step."))
+    connect_timeout: float = _option(30.0, _seconds, "ZMQ_CONNECT_TIMEOUT", (
+        "How long one attempt to connect may take. math.inf: as long as the system tries."))
+    handshake_timeout: float = _option(30.0, _seconds, "ZMQ_HANDSHAKE_IVL", (
+        "How long a new connection may take to complete the ZMTP handshake. math.inf: for ever."))
+    heartbeat_interval: float | None = _option(10.0, _seconds_or_none, "ZMQ_HEARTBEAT_IVL", (
+        "Silence after which a ZMTP 3.1 peer is sent a PING. None: no heartbeats."))
+    heartbeat_timeout: float | None = _option(None, _seconds_or_none, "ZMQ_HEARTBEAT_TIMEOUT", (
+        "Silence after a PING that ends the connection. None: as long as heartbeat_interval."))
+    backlog: int = _option(1024, _count(1), "ZMQ_BACKLOG", (
+        "Connections that may wait to be accepted; passed to listen()."))
+
+
+class OptionArguments(TypedDict, total=False):
+    """The fields of `Options` as keyword arguments, for type checkers."""
+
+    linger: float
+    send_hwm: int
+    receive_hwm: int
+    immediate: bool
+    max_message_size: int | None
+    reconnect_interval: float | None
+    reconnect_interval_max: float
+    connect_timeout: float
+    handshake_timeout: float
+    heartbeat_interval: float | None
+    heartbeat_timeout: float | None
+    backlog: int
+
+
+def from_arguments(socket: str, arguments: OptionArguments) -> Options:
+    """Build `Options`, naming the socket and the nearest known names when one is unknown."""
+    known = [each.name for each in fields(Options)]
+    for name in arguments:
+        if name not in known:
+            raise TypeError(f"{socket}() has no option {name!r}; it has {', '.join(known)}")
+    return Options(**arguments)

@@ -1,0 +1,131 @@
+"""Whose message comes next? Ways to choose among the peers that something was received from."""
+
+from __future__ import annotations
+
+from collections import deque
+from threading import get_ident
+from typing import Unpack
+
+import trio
+from trio.lowlevel import checkpoint
+
+from ..errors import MultipartMessage
+from ..message import Message
+from ..options import OptionArguments
+from ..pipe import Pipe
+from ..socket import Socket
+
+_TURN = 255
+"""A task that never has to wait lets the others run at every 256th message."""
+
+
+class FairQueue(Socket, trio.abc.ReceiveChannel[bytes]):
+    """Receive one message from each peer that has some, in turn; wait while none has.
+
+    Messages that came before a peer left are still received.
+    """
+
+    def __init__(self, **options: Unpack[OptionArguments]) -> None:
+        super().__init__(**options)
+        self._readable: deque[Pipe] = deque()
+        self._receivers = trio.lowlevel.ParkingLot()
+
+    async def receive(self) -> bytes:
+        """Receive a message of one frame; waits while there is none.
+
+        A receive that need not wait is a checkpoint only at every 256th message. Cancelled, it has received
+        nothing. Raises `MultipartMessage`, which carries the frames, for a message of several, and
+        ``trio.ClosedResourceError``.
+        """
+        if self._thread != get_ident():
+            self._complain()
+        if self._received & _TURN == _TURN:
+            await checkpoint()
+        ring = self._readable
+        while not ring:
+            await self._park(self._receivers, "receive")
+        self._received += 1
+        pipe = ring[0]
+        inbox = pipe.inbox
+        message = inbox.popleft()
+        if inbox:
+            ring.rotate(-1)
+        else:
+            self._empty(pipe)
+        if inbox.stalled and len(inbox) <= inbox.low:
+            inbox.stalled = False
+            inbox.resume()
+        if type(message) is bytes:
+            return message
+        raise MultipartMessage(message)  # type: ignore[arg-type]
+
+    __anext__ = receive
+
+    async def receive_multipart(self) -> list[bytes]:
+        """Receive any message as the list of its frames. Otherwise as `receive`."""
+        if self._thread != get_ident():
+            self._complain()
+        if self._received & _TURN == _TURN:
+            await checkpoint()
+        while not self._readable:
+            await self._park(self._receivers, "receive_multipart")
+        message = self._pop()
+        return [message] if type(message) is bytes else message  # type: ignore[list-item, return-value]
+
+    def receive_nowait(self) -> bytes:
+        """Receive a message of one frame if there is one, else raise ``trio.WouldBlock``."""
+        self._check_open()
+        message = self._pop()
+        if type(message) is bytes:
+            return message
+        raise MultipartMessage(message)  # type: ignore[arg-type]
+
+    def receive_multipart_nowait(self) -> list[bytes]:
+        """Receive any message if there is one, else raise ``trio.WouldBlock``."""
+        self._check_open()
+        message = self._pop()
+        return [message] if type(message) is bytes else message  # type: ignore[list-item, return-value]
+
+    def _pop(self) -> Message:
+        ring = self._readable
+        if not ring:
+            raise trio.WouldBlock
+        self._received += 1
+        pipe = ring[0]
+        inbox = pipe.inbox
+        message = inbox.popleft()
+        if inbox:
+            ring.rotate(-1)
+        else:
+            self._empty(pipe)
+        if inbox.stalled and len(inbox) <= inbox.low:
+            inbox.stalled = False
+            inbox.resume()
+        return message
+
+    def _empty(self, pipe: Pipe) -> None:
+        """Leave ``pipe`` out of the ring until something comes."""
+        self._readable.popleft()
+        pipe.readable = False
+        pipe.inbox.asleep = True
+        if pipe.inbox:  # a producer in another thread was just there
+            self._arrived(pipe)
+
+    def _arrived(self, pipe: Pipe) -> None:
+        if self._closing or pipe.readable or not pipe.inbox:
+            return
+        pipe.readable = True
+        pipe.inbox.asleep = False
+        self._readable.append(pipe)
+        self._receivers.unpark(count=len(pipe.inbox))
+
+    def _abandon(self, pipe: Pipe) -> None:
+        super()._abandon(pipe)
+        if pipe.readable:
+            pipe.readable = False
+            self._readable.remove(pipe)
+
+    def _stop(self) -> None:
+        super()._stop()
+        self._readable.clear()
+        self._receivers.unpark_all()

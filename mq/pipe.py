@@ -1,0 +1,95 @@
+"""What waits between a socket and one peer? A lane of messages in each direction, its limit and its two ends.
+
+A lane has one producer and one consumer, which may live in different threads. Whoever stops says so in the
+lane, and the other end starts it again:
+
+=========  ==========================================  =======================================
+end        stops when                                  is started by
+=========  ==========================================  =======================================
+consumer   the lane is empty: sets ``asleep``          the producer, calling ``wake()``
+producer   ``len(lane) >= limit``: sets ``stalled``    the consumer, calling ``resume()`` when
+                                                       half of the messages are gone
+=========  ==========================================  =======================================
+
+An end sets its mark first and looks at the lane once more, so that a change in between is never missed.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections import deque
+from collections.abc import Callable
+
+from attrs import define
+
+from .message import Message
+
+UNLIMITED = sys.maxsize
+
+
+def nobody() -> None:
+    """Stand in for an end that is not there (yet)."""
+
+
+class Lane(deque[Message]):
+    """Messages in one direction. ``len(lane)`` is what the high-water mark counts."""
+
+    __slots__ = ("asleep", "limit", "low", "resume", "stalled", "wake")
+
+    limit: int
+    low: int
+    asleep: bool
+    wake: Callable[[], None]
+    stalled: bool
+    resume: Callable[[], None]
+
+    def __init__(self, high_water: int) -> None:
+        super().__init__()
+        self.set_limit(high_water)
+        self.asleep = True
+        self.wake = nobody
+        self.stalled = False
+        self.resume = nobody
+
+    def set_limit(self, high_water: int) -> None:
+        """Set the high-water mark; 0 means none."""
+        self.limit = high_water or UNLIMITED
+        # ZeroMQ's rule: a full lane opens again when half of it is gone, not for every single message.
+        self.low = self.limit // 2
+
+
+@define(eq=False)
+class Pipe:
+    """One peer of a socket: what waits for it, what came from it, and how much has passed.
+
+    A connecting pipe lives as long as its endpoint, through every reconnect; an accepted one as long as its
+    connection.
+    """
+
+    endpoint: str
+    outbox: Lane
+    inbox: Lane
+    connecting: bool
+    peer: str = ""
+    connected: bool = False
+    readable: bool = False
+    """The pipe stands in the ring of those that have something to receive."""
+    in_flight: int = 0
+    """Messages taken from the outbox that the kernel does not wholly have yet."""
+    in_process: bool = False
+    """The peer is in this process: what is in the outbox is already its own."""
+    progress: Callable[[], None] | None = None
+    """Called when the kernel took something or the queue moved: set while the socket flushes."""
+    retired: bool = False
+    """Its endpoint is being closed: nothing more may be sent to it."""
+    connections: int = 0
+    """How often a peer was there."""
+    messages_out: int = 0
+    messages_in: int = 0
+    bytes_out: int = 0
+    bytes_in: int = 0
+
+    @property
+    def unsent(self) -> bool:
+        """Messages are here that the peer's side does not have."""
+        return bool(self.outbox or self.in_flight) and not self.in_process

@@ -1,0 +1,230 @@
+"""How do messages become bytes and back? The frames of ZMTP 2.0 and later (RFCs 15, 23, 37), in batches.
+
+::
+
+    flags  size     body            flags: 01 MORE frames follow, 02 LONG size, 04 COMMAND
+    u8     u8       size bytes
+    u8|02  u64 BE   size bytes
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable, Sequence
+
+from ...errors import ProtocolError
+from ...message import Message
+from .commands import COMMAND, LONG, MORE
+
+READ_SIZE = 256 * 1024
+"""Bytes to ask the kernel for when no large frame is on its way."""
+
+LARGE = 32 * 1024
+"""Bytes from which a frame is handed to the kernel by itself, uncopied, rather than joined with others."""
+
+_LAST, _FIRST = 0, MORE
+_long_size = struct.Struct(">Q").unpack_from
+_KNOWN_FLAGS = COMMAND | LONG | MORE
+_SIZE_LIMIT = 2**63 - 1  # RFC 37: the most significant bit of a long size is zero
+_COMMAND_LIMIT = 1024 * 1024
+
+
+class _Headers(dict[int, bytes]):
+    """Frame headers by size, made when first asked for: most traffic has few sizes."""
+
+    def __init__(self, flags: int) -> None:
+        super().__init__()
+        self.flags = flags
+
+    def __missing__(self, size: int) -> bytes:
+        header = bytes([self.flags, size]) if size < 256 else bytes([self.flags | LONG]) + size.to_bytes(8, "big")
+        if len(self) < 4096:
+            self[size] = header
+        return header
+
+
+_HEADERS = (_Headers(_LAST), _Headers(_FIRST))
+_last_header = _HEADERS[0].__getitem__
+_more_header = _HEADERS[1].__getitem__
+
+
+def encode(batch: Sequence[Message]) -> list[bytes]:
+    """Return the bytes of ``batch`` as buffers to write in order: small frames joined, large ones as they are."""
+    sizes = set(map(len, batch))
+    if len(sizes) == 1 and batch[0].__class__ is bytes:
+        size = sizes.pop()
+        if size < LARGE:
+            # Most traffic: messages of one frame and one size. The whole batch is joined by one call.
+            header = _last_header(size)
+            try:
+                return [header.join((b"", *batch))]  # type: ignore[arg-type]
+            except TypeError:  # a message of several frames is among them
+                pass
+    return _encode_mixed(batch)
+
+
+def _encode_mixed(batch: Sequence[Message]) -> list[bytes]:
+    buffers: list[bytes] = []
+    small: list[bytes] = []
+    small_size = 0
+    for message in batch:
+        frames = (message,) if type(message) is bytes else message
+        left = len(frames)
+        for frame in frames:
+            left -= 1
+            size = len(frame)
+            small.append(_more_header(size) if left else _last_header(size))
+            if size < LARGE:
+                small.append(frame)  # type: ignore[arg-type]
+                small_size += size
+                if small_size < LARGE * 2:
+                    continue
+                buffers.append(b"".join(small))
+            else:
+                buffers.append(b"".join(small))
+                buffers.append(frame)  # type: ignore[arg-type]
+            small = []
+            small_size = 0
+    if small:
+        buffers.append(b"".join(small))
+    return buffers
+
+
+def encoded_size(message: Message) -> int:
+    """Return the bytes that ``message`` takes on the wire."""
+    if type(message) is bytes:
+        return len(_last_header(len(message))) + len(message)
+    return sum(len(_last_header(len(frame))) + len(frame) for frame in message)  # type: ignore[arg-type]
+
+
+class Decoder:
+    """Bytes in, whole messages out; commands go to ``on_command`` as they pass.
+
+    Until ``commands_only`` is cleared, the handshake lasts and a message is an error.
+    """
+
+    def __init__(self, on_command: Callable[[bytes], None], max_message_size: int | None = None) -> None:
+        self.commands_only = True
+        self.on_command = on_command
+        self._limit = _SIZE_LIMIT if max_message_size is None else max_message_size
+        self._header = b""
+        """The start of a header whose end has not come."""
+        self._chunks: list[bytes] = []
+        """The pieces so far of a frame whose end has not come."""
+        self._flags = 0
+        """That frame's flags."""
+        self._missing = 0
+        """Its bytes still to come; 0 when no frame is half here."""
+        self._frames: list[bytes] = []
+        """The frames so far of a message that goes on."""
+        self._frames_size = 0
+
+    @property
+    def wanted(self) -> int:
+        """Bytes to ask the kernel for next."""
+        return max(self._missing, READ_SIZE)
+
+    @property
+    def unfinished(self) -> str:
+        """What the bytes so far leave open, for the report of a connection that ends here; "" if nothing."""
+        if self._missing:
+            got = sum(map(len, self._chunks))
+            return f"{got} of the {got + self._missing} bytes of a frame had come"
+        if self._header:
+            return f"{len(self._header)} bytes of a frame's header had come"
+        if self._frames:
+            return f"{len(self._frames)} frames of a message had come, and more were announced"
+        return ""
+
+    def decode(self, data: bytes) -> list[Message]:
+        """Return the messages that ``data`` completes. Raises `ProtocolError`, which has those before the fault."""
+        messages: list[Message] = []
+        try:
+            self._decode(data, messages)
+        except ProtocolError as error:
+            error.completed = messages
+            raise
+        return messages
+
+    def _decode(self, data: bytes, messages: list[Message]) -> None:
+        at = 0
+        if self._missing:
+            at = self._missing
+            self._chunks.append(data[:at])
+            self._missing -= len(self._chunks[-1])
+            if self._missing:
+                return
+            body = b"".join(self._chunks)
+            self._chunks = []
+            self._finish(self._flags, body, messages)
+        elif self._header:
+            data = self._header + data
+            self._header = b""
+        append = messages.append
+        end = len(data)
+        limit = self._limit
+        alone = not self._frames and not self.commands_only
+        while end - at > 1:
+            flags = data[at]
+            start = stop = end + 1
+            if not flags:
+                start = at + 2
+                stop = start + data[at + 1]
+            elif flags == LONG and end - at > 8:
+                start = at + 9
+                stop = start + _long_size(data, at + 1)[0]
+            if stop <= end and alone and stop - start <= limit:
+                append(data[start:stop])  # a frame that is a whole message: almost all traffic
+            else:
+                stop = self._frame(data, at, end, messages)
+                if not stop:
+                    return
+                alone = not self._frames and not self.commands_only
+            at = stop
+        self._header = data[at:]
+
+    def _frame(self, data: bytes, at: int, end: int, messages: list[Message]) -> int:
+        """Take any frame, and return where it ends; 0 when the end has not come and what is here was kept."""
+        flags = data[at]
+        start = at + 9 if flags & LONG else at + 2
+        if start > end:
+            self._check(flags, 0)
+            self._header = data[at:]
+            return 0
+        size = int.from_bytes(data[at + 1 : start], "big")
+        self._check(flags, size)
+        stop = start + size
+        if stop > end:
+            self._flags = flags
+            self._chunks = [data[start:]]
+            self._missing = stop - end
+            return 0
+        self._finish(flags, data[start:stop], messages)
+        return stop
+
+    def _check(self, flags: int, size: int) -> None:
+        if flags & ~_KNOWN_FLAGS or flags & (COMMAND | MORE) == COMMAND | MORE:
+            raise ProtocolError(f"malformed frame: the flags byte {flags:02x} is none of RFC 37's")
+        if flags & COMMAND:
+            if size > _COMMAND_LIMIT:
+                raise ProtocolError(f"oversize command: {size} bytes announced, at most {_COMMAND_LIMIT} are taken")
+        elif self.commands_only:
+            raise ProtocolError(f"a message of {size} bytes before the end of the handshake")
+        elif size + self._frames_size > self._limit:
+            before = f" after {self._frames_size} in earlier frames" if self._frames_size else ""
+            raise ProtocolError(f"oversize message: {size} bytes announced{before}, the limit is {self._limit}")
+
+    def _finish(self, flags: int, body: bytes, messages: list[Message]) -> None:
+        if flags & COMMAND:
+            self.on_command(body)
+        elif flags & MORE:
+            self._frames.append(body)
+            # An empty frame takes memory too: a message of endless empty frames must meet the limit.
+            self._frames_size += len(body) or 1
+        elif self._frames:
+            self._frames.append(body)
+            messages.append(self._frames)
+            self._frames = []
+            self._frames_size = 0
+        else:
+            messages.append(body)

@@ -1,0 +1,457 @@
+"""What is a socket? It binds, connects, flushes and closes; it owns its nursery, its pipes and their links.
+
+It knows neither routing, which the patterns built on it are, nor framing, which its links do.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from functools import partial
+from types import MappingProxyType, TracebackType
+from typing import ClassVar, Protocol, Self, Unpack
+
+import trio
+from attrs import define, field
+
+from . import endpoint as endpoints
+from . import home
+from .errors import InvalidEndpoint
+from .links import dialer, inproc, listener
+from .links.owner import Owner
+from .monitor import (
+    Closed,
+    ConnectDelayed,
+    Dropped,
+    Event,
+    HandshakeFailed,
+    Listening,
+    PeerStatistics,
+    Statistics,
+)
+from .options import OptionArguments, Options, from_arguments
+from .pipe import Lane, Pipe
+from .transports import TRANSPORTS
+
+log = logging.getLogger("mq")
+
+_MONITOR_LIMIT = 10_000
+"""Events that may wait in one monitor."""
+
+_PATIENCE = 2.0
+"""Seconds that a task waits for somebody to talk to before the log says that nobody is there."""
+
+
+class _Listens(Protocol):
+    def close(self) -> None: ...
+
+
+@define(eq=False)
+class _Place:
+    """One call of bind or connect, and the background work that it started."""
+
+    endpoint: str
+    scope: trio.CancelScope = field(factory=trio.CancelScope)
+    pipe: Pipe | None = None
+    listener: _Listens | None = None
+
+
+class Socket(home.Resident):
+    """What all socket types share. Use one as ``async with mq.Push() as push``.
+
+    Entering is not a checkpoint; leaving is. Leaving in order flushes what was sent for as long as peers keep
+    taking it, and gives up after ``linger`` seconds without progress; the log and a `Dropped` event then say how
+    many messages were lost, and for whom. Leaving by an exception or a cancellation drops them at once.
+    """
+
+    socket_type: ClassVar[str]
+
+    def __init__(self, **options: Unpack[OptionArguments]) -> None:
+        super().__init__()
+        self.options: Options = from_arguments(type(self).__name__, options)
+        self._nursery_manager: AbstractAsyncContextManager[trio.Nursery] | None = None
+        self._nursery: trio.Nursery
+        self._owner: Owner
+        self._closing = False
+        self._finished = trio.Event()
+        self._pipes: dict[Pipe, None] = {}
+        self._places: list[_Place] = []
+        self._peer_count = 0
+        self._peers_changed = trio.lowlevel.ParkingLot()
+        self._places_changed = trio.lowlevel.ParkingLot()
+        self._monitors: dict[trio.MemorySendChannel[Event], None] = {}
+        self._trouble: dict[str, str] = {}
+        self._hinted = False
+        self._sent = 0
+        self._received = 0
+        self._past_bytes_out = 0
+        self._past_bytes_in = 0
+        self._dropped: Counter[str] = Counter()
+        self._left: Counter[str] = Counter()
+        self._reconnects = 0
+
+    # -- life ----------------------------------------------------------------------------------------------
+
+    async def __aenter__(self) -> Self:
+        self._move_in()
+        self._owner = Owner(
+            self.socket_type,
+            self.options,
+            self._make_pipe,
+            self._arrived,
+            self._writable,
+            self._refuse,
+            self._connected,
+            self._lost,
+            self._abandon,
+            self._report,
+        )
+        self._nursery_manager = trio.open_nursery()
+        self._nursery = await self._nursery_manager.__aenter__()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        manager = self._nursery_manager
+        assert manager is not None
+        try:
+            await self._close(flush=error is None)
+        finally:
+            await manager.__aexit__(None, None, None)
+
+    async def aclose(self) -> None:
+        """Close as leaving the block does: flush, then end all background work. Idempotent.
+
+        Tasks that wait in this socket get ``trio.ClosedResourceError``. When cancelled, drops what is unsent and
+        closes all the same.
+        """
+        await self._close(flush=True)
+
+    async def _close(self, *, flush: bool) -> None:
+        if self._closing or not self._lives_here:
+            self._closing = True
+            await trio.lowlevel.checkpoint()
+            if self._lives_here:
+                await self._finished.wait()
+            return
+        self._check_home()
+        self._closing = True
+        for place in self._places:
+            if place.listener is not None:
+                place.listener.close()
+        self._stop()
+        self._peers_changed.unpark_all()
+        try:
+            await trio.lowlevel.checkpoint()
+            if flush:
+                await self._flush(list(self._pipes))
+        finally:
+            with trio.CancelScope(shield=True):
+                for place in self._places:
+                    place.scope.cancel()
+                while self._places:
+                    await self._places_changed.park()
+            for channel in list(self._monitors):
+                channel.close()
+            for who, count in self._left.items():
+                level = logging.WARNING if flush else logging.INFO
+                log.log(level, "%s closed and dropped %d unsent messages for %s", self._name, count, who)
+            self._finished.set()
+
+    async def _flush(self, pipes: Iterable[Pipe]) -> None:
+        """Wait until the kernel has what is in ``pipes``, or nothing moves for ``linger`` seconds."""
+        moved = trio.lowlevel.ParkingLot()
+        for pipe in pipes:
+            pipe.progress = moved.unpark_all
+        while any(pipe.unsent and pipe in self._pipes for pipe in pipes):
+            with trio.move_on_after(self.options.linger) as scope:
+                await moved.park()
+            if scope.cancelled_caught:
+                break
+
+    # -- endpoints -----------------------------------------------------------------------------------------
+
+    def bind(self, endpoint: str) -> str:
+        """Listen at ``endpoint`` and return it with wildcards resolved: what peers connect to.
+
+        Raises `InvalidEndpoint`, `UnsupportedScheme` and `BindError` at once.
+        """
+        self._check_open()
+        parsed = endpoints.parse(endpoint)
+        if isinstance(parsed, endpoints.Inproc):
+            binder = inproc.Binder(self._owner, str(parsed))
+            place = _Place(str(parsed), listener=binder)
+            self._start(place, binder.serve)
+        else:
+            bound = TRANSPORTS[parsed.scheme].listen(parsed, self.options)
+            place = _Place(bound.endpoint, listener=bound)
+            self._start(place, partial(listener.listen, self._owner, bound))
+        self._report(Listening(endpoint=place.endpoint))
+        return place.endpoint
+
+    def connect(self, endpoint: str) -> None:
+        """Connect to ``endpoint`` in the background, now and again whenever the connection is lost.
+
+        Returns at once; the peer need not be there yet. Raises `InvalidEndpoint` and `UnsupportedScheme`.
+        """
+        self._check_open()
+        parsed = endpoints.parse(endpoint)
+        pipe = self._make_pipe(endpoint, True)
+        place = _Place(endpoint, pipe=pipe)
+        if isinstance(parsed, endpoints.Inproc):
+            self._start(place, inproc.Connecter(self._owner, endpoint, pipe).dial)
+        else:
+            TRANSPORTS[parsed.scheme].check(parsed)
+            self._start(place, partial(dialer.dial, self._owner, parsed, pipe))
+        self._pipes[pipe] = None
+        self._pipe_added(pipe)
+
+    def unbind(self, endpoint: str) -> None:
+        """Stop listening at ``endpoint``, as bind() returned it, and let the connections accepted there go.
+
+        What was sent to them is flushed in the background, for at most ``linger`` seconds without progress.
+        """
+        place = self._find(endpoint, "bound", [each for each in self._places if each.listener is not None])
+        assert place.listener is not None
+        if not isinstance(place.listener, inproc.Binder):
+            place.listener.close()
+        self._retire(place, [pipe for pipe in self._pipes if pipe.endpoint == endpoint and not pipe.connecting])
+
+    def disconnect(self, endpoint: str) -> None:
+        """Undo one connect() to ``endpoint``. Flushes as unbind() does; what was received stays readable."""
+        place = self._find(endpoint, "connected", [each for each in self._places if each.pipe is not None])
+        assert place.pipe is not None
+        self._retire(place, [place.pipe])
+
+    def _find(self, endpoint: str, how: str, places: list[_Place]) -> _Place:
+        self._check_open()
+        for place in reversed(places):
+            if place.endpoint == endpoint:
+                return place
+        known = ", ".join(place.endpoint for place in places) or "nothing"
+        raise InvalidEndpoint(f"{self._name} is not {how} to {endpoint!r}; it is {how} to {known}")
+
+    def _retire(self, place: _Place, pipes: list[Pipe]) -> None:
+        async def flush_and_end() -> None:
+            with place.scope:
+                await self._flush(pipes)
+            place.scope.cancel()
+
+        for pipe in pipes:
+            pipe.retired = True
+            self._pipe_removed(pipe)
+        self._nursery.start_soon(flush_and_end)
+
+    def _start(self, place: _Place, work: Callable[[], Awaitable[None]]) -> None:
+        self._places.append(place)
+        self._nursery.start_soon(self._hold, place, work)
+
+    async def _hold(self, place: _Place, work: Callable[[], Awaitable[None]]) -> None:
+        try:
+            with place.scope:
+                await work()
+        finally:
+            self._places.remove(place)
+            if place.listener is not None:
+                place.listener.close()
+            if place.pipe is not None:
+                self._pipe_removed(place.pipe)
+                self._forget(place.pipe, "its endpoint was closed")
+            self._report(Closed(endpoint=place.endpoint))
+            self._places_changed.unpark_all()
+
+    # -- peers ---------------------------------------------------------------------------------------------
+
+    async def wait_connected(self, n: int = 1) -> None:
+        """Wait until at least ``n`` peers are connected, their handshakes complete.
+
+        Raises ``trio.ClosedResourceError`` when the socket is closed meanwhile.
+        """
+        self._check_open()
+        await trio.lowlevel.checkpoint()
+        while self._peer_count < n:
+            self._check_open()
+            await self._peers_changed.park()
+
+    def _make_pipe(self, endpoint: str, connecting: bool) -> Pipe:
+        pipe = Pipe(endpoint, Lane(self.options.send_hwm), Lane(self.options.receive_hwm), connecting)
+        pipe.inbox.wake = partial(self._arrived, pipe)
+        pipe.outbox.resume = partial(self._writable, pipe)
+        pipe.outbox.asleep = False
+        return pipe
+
+    def _connected(self, pipe: Pipe) -> None:
+        if pipe.connections:
+            self._reconnects += 1
+        pipe.connections += 1
+        pipe.connected = True
+        self._pipes[pipe] = None
+        self._peer_count += 1
+        self._trouble.pop(pipe.endpoint, None)
+        self._pipe_connected(pipe)
+        self._peers_changed.unpark_all()
+
+    def _lost(self, pipe: Pipe, reason: str) -> None:
+        pipe.connected = False
+        self._peer_count -= 1
+        self._pipe_lost(pipe)
+        if not pipe.connecting:
+            self._forget(pipe, f"the peer is gone: {reason}")
+        if pipe.progress is not None:
+            pipe.progress()
+
+    def _forget(self, pipe: Pipe, reason: str) -> None:
+        """Remove ``pipe``, and count what was not sent. What was received stays readable."""
+        if self._pipes.pop(pipe, self) is self:
+            return
+        self._past_bytes_out += pipe.bytes_out
+        self._past_bytes_in += pipe.bytes_in
+        if not pipe.in_process:
+            self._drop(pipe, len(pipe.outbox), reason)
+            pipe.outbox.clear()
+
+    def _drop(self, pipe: Pipe, count: int, reason: str) -> None:
+        if not count:
+            return
+        self._dropped[reason] += count
+        self._report(Dropped(endpoint=pipe.endpoint, count=count, reason=reason))
+        if self._closing:
+            self._left[pipe.peer or f"{pipe.endpoint}, which was never reached"] += count
+
+    # -- what patterns override ----------------------------------------------------------------------------
+
+    def _pipe_added(self, pipe: Pipe) -> None:
+        """``pipe`` is there, its endpoint not connected yet."""
+
+    def _pipe_connected(self, pipe: Pipe) -> None:
+        """Its peer is there."""
+
+    def _pipe_lost(self, pipe: Pipe) -> None:
+        """Its peer is gone; if the pipe connects, another may come."""
+
+    def _pipe_removed(self, pipe: Pipe) -> None:
+        """Nothing may be sent to it any more."""
+
+    def _refuse(self, pipe: Pipe) -> str | None:
+        """Return why this peer cannot be taken, or None."""
+        return None
+
+    def _arrived(self, pipe: Pipe) -> None:
+        """Something is in its inbox. A socket that does not receive has no use for it."""
+        count = len(pipe.inbox)
+        pipe.inbox.clear()
+        self._drop(pipe, count, f"{self.socket_type} does not receive")
+
+    def _writable(self, pipe: Pipe) -> None:
+        """Its outbox was full and has room."""
+
+    def _abandon(self, pipe: Pipe) -> None:
+        """What is in its inbox is not to be received here."""
+
+    def _stop(self) -> None:
+        """The socket closes: end every wait, take nothing more."""
+
+    # -- watching ------------------------------------------------------------------------------------------
+
+    @asynccontextmanager
+    async def monitor(self) -> AsyncIterator[trio.MemoryReceiveChannel[Event]]:
+        """Open a stream of the events from now on, which ends when the socket is closed.
+
+        ``async with socket.monitor() as events: async for event in events: ...``
+        """
+        self._check_open()
+        sender, receiver = trio.open_memory_channel[Event](_MONITOR_LIMIT)
+        self._monitors[sender] = None
+        try:
+            with sender, receiver:
+                yield receiver
+        finally:
+            del self._monitors[sender]
+
+    def _report(self, event: Event) -> None:
+        if isinstance(event, (ConnectDelayed, HandshakeFailed)):
+            self._trouble[event.endpoint] = event.reason
+        for channel in self._monitors:
+            try:
+                channel.send_nowait(event)
+            except trio.WouldBlock:
+                log.warning("%s has a monitor that nobody reads: it lost %r", self._name, event)
+            except (trio.BrokenResourceError, trio.ClosedResourceError):
+                pass  # its reader has left, or the socket is closed
+
+    def statistics(self) -> Statistics:
+        """Return counters and queue lengths of this moment."""
+        peers = tuple(
+            PeerStatistics(
+                endpoint=pipe.endpoint,
+                peer=pipe.peer,
+                connected=pipe.connected,
+                queued_out=len(pipe.outbox) + pipe.in_flight,
+                queued_in=len(pipe.inbox),
+                messages_out=pipe.messages_out,
+                messages_in=pipe.messages_in,
+                bytes_out=pipe.bytes_out,
+                bytes_in=pipe.bytes_in,
+            )
+            for pipe in self._pipes
+        )
+        return Statistics(
+            peers=peers,
+            messages_out=self._sent,
+            messages_in=self._received,
+            bytes_out=self._past_bytes_out + sum(peer.bytes_out for peer in peers),
+            bytes_in=self._past_bytes_in + sum(peer.bytes_in for peer in peers),
+            queued_out=sum(peer.queued_out for peer in peers),
+            queued_in=sum(peer.queued_in for peer in peers),
+            dropped=MappingProxyType(dict(self._dropped)),
+            reconnects=self._reconnects,
+        )
+
+    # -- waiting -------------------------------------------------------------------------------------------
+
+    async def _park(self, lot: trio.lowlevel.ParkingLot, doing: str) -> None:
+        """Wait in ``lot``; say so once when there is nobody to wait for."""
+        self._check_open()
+        if self._hinted or self._peer_count:
+            await lot.park()
+            return
+        with trio.move_on_after(_PATIENCE):
+            await lot.park()
+            return
+        if not self._peer_count and not self._hinted:
+            self._hinted = True
+            log.warning("%s.%s() waits: %s", self._name, doing, self._whereabouts())
+        self._check_open()
+        await lot.park()
+
+    def _whereabouts(self) -> str:
+        """Say who could come, and why nobody has."""
+        if not self._places:
+            return "the socket has no endpoint; call bind() or connect() on it"
+        places = []
+        for place in self._places:
+            if place.listener is not None:
+                trouble = self._trouble.get(place.endpoint)
+                places.append(f"nobody has connected to {place.endpoint}{f' ({trouble})' if trouble else ''}")
+            else:
+                trouble = self._trouble.get(place.endpoint, "no answer yet")
+                places.append(f"{place.endpoint} is not reached: {trouble}")
+        return "; ".join(places)
+
+    @property
+    def _name(self) -> str:
+        return type(self).__name__
+
+    def __repr__(self) -> str:
+        state = "closed" if self._closing else "open" if self._lives_here else "not opened"
+        return f"<mq.{self._name} {state}, {', '.join(place.endpoint for place in self._places) or 'no endpoint'}>"
+
+    def _check_open(self) -> None:
+        self._check_home()
+        if self._closing:
+            raise trio.ClosedResourceError(f"this {self._name} has been closed")
+
+

@@ -1,0 +1,62 @@
+"""What does a transport promise? The contracts that links rely on.
+
+Reading and writing are split into an attempt, which never waits and raises ``BlockingIOError`` when it would,
+and a wait: a link tries first, and most of the time needs no more than that one system call.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol
+
+from ..options import Options
+
+
+class Stream(Protocol):
+    """A connected stream of bytes. At most one task waits in each direction."""
+
+    peer: str
+    """The other side's address, for events."""
+    read_nowait: Callable[[int], bytes]
+    """Return up to so many bytes, ``b""`` when the peer has ended its side. Raises OSError when it is gone."""
+
+    def write_nowait(self, buffers: Sequence[bytes | memoryview]) -> int:
+        """Hand over as much of ``buffers`` as fits, and return how many bytes. Raises OSError."""
+
+    async def wait_readable(self) -> None:
+        """Wait until an attempt to read would not block. Raises ``trio.ClosedResourceError`` on close()."""
+
+    async def wait_writable(self) -> None:
+        """Wait until an attempt to write would not block. Raises ``trio.ClosedResourceError`` on close()."""
+
+    def end_writing(self) -> None:
+        """Tell the peer that nothing more comes; what was written is still delivered."""
+
+    def close(self) -> None:
+        """Close; idempotent."""
+
+
+class Listener(Protocol):
+    """A bound address that connections come to."""
+
+    endpoint: str
+    """The endpoint with wildcards resolved: what peers connect to."""
+
+    async def accept(self) -> Stream:
+        """Wait for a connection. Raises OSError, after which accepting may go on."""
+
+    def close(self) -> None:
+        """Stop listening and remove what binding made in the file system; idempotent."""
+
+
+class Transport(Protocol):
+    """One scheme. ``endpoint`` is the scheme's class of `mq.endpoint`."""
+
+    def listen(self, endpoint: Any, options: Options) -> Listener:
+        """Listen at once. Raises `mq.BindError` or `mq.InvalidEndpoint`."""
+
+    def check(self, endpoint: Any) -> None:
+        """Raise `mq.InvalidEndpoint` when ``endpoint`` cannot be connected to."""
+
+    async def connect(self, endpoint: Any, options: Options) -> Stream:
+        """Connect. Raises OSError."""

@@ -1,0 +1,138 @@
+"""How do bytes travel between processes of one machine? Unix sockets: paths and Linux's abstract names.
+
+libzmq removes whatever stands at the path it binds. Here a path with a live owner is never taken, and one
+whose owner is dead is taken over: a connection attempt tells them apart, under a lock on the directory, so that
+two processes cannot both find the owner dead.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import os
+import shutil
+import socket
+import stat
+import struct
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+
+from ..endpoint import IPC_PATH_LIMIT, Ipc
+from ..errors import InvalidEndpoint
+from ..options import Options
+from . import sockets
+
+_TAKEN = "a live process listens there; stop it, or bind another path or 'ipc://*'"
+
+
+class IpcTransport:
+    """The scheme ``ipc``."""
+
+    def listen(self, endpoint: Ipc, options: Options) -> sockets.SocketListener:
+        sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        try:
+            if endpoint.abstract:
+                sock.bind(_abstract_address(endpoint))
+                clean_up: Callable[[], None] | None = None
+            elif endpoint.wildcard:
+                endpoint, clean_up = _bind_chosen(sock)
+            else:
+                clean_up = _bind_path(sock, endpoint)
+            sock.listen(options.backlog)
+        except OSError as error:
+            sock.close()
+            raise sockets.bind_error(endpoint, error, _TAKEN if error.errno == errno.EADDRINUSE else "") from None
+        except BaseException:
+            sock.close()
+            raise
+        return sockets.SocketListener(sock, str(endpoint), _describe, clean_up)
+
+    def check(self, endpoint: Ipc) -> None:
+        if endpoint.wildcard:
+            raise InvalidEndpoint("endpoint 'ipc://*' cannot be connected to: bind() returns the path that it chose")
+
+    async def connect(self, endpoint: Ipc, options: Options) -> sockets.SocketStream:
+        sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        address = _abstract_address(endpoint) if endpoint.abstract else endpoint.path
+        stream = await sockets.connect(sock, address, str(endpoint))
+        stream.peer = _describe(sock)
+        return stream
+
+
+IPC = IpcTransport()
+
+
+def _abstract_address(endpoint: Ipc) -> bytes:
+    if sys.platform != "linux":
+        raise InvalidEndpoint(f"endpoint {str(endpoint)!r} is an abstract name, which only Linux has: use a path")
+    return b"\0" + endpoint.path[1:].encode()
+
+
+def _bind_chosen(sock: socket.socket) -> tuple[Ipc, Callable[[], None]]:
+    """Bind in a new directory that only this user can enter."""
+    directory = tempfile.mkdtemp(prefix="mq-")
+    path = os.path.join(directory, "socket")
+    if len(path.encode()) > IPC_PATH_LIMIT:
+        shutil.rmtree(directory)
+        raise OSError(errno.ENAMETOOLONG, f"the temporary directory {directory!r} is too long for a Unix socket")
+    sock.bind(path)
+    return Ipc(path), lambda: shutil.rmtree(directory, ignore_errors=True)
+
+
+def _bind_path(sock: socket.socket, endpoint: Ipc) -> Callable[[], None]:
+    with _locked(os.path.dirname(endpoint.path) or "."):
+        try:
+            sock.bind(endpoint.path)
+        except OSError as error:
+            if error.errno != errno.EADDRINUSE:
+                raise
+            _remove_dead(endpoint)
+            sock.bind(endpoint.path)
+        status = os.stat(endpoint.path)
+        # Nobody may find us bound and not yet listening: that looks dead.
+        sock.listen(1)
+    return lambda: _remove_own(os.path.abspath(endpoint.path), (status.st_dev, status.st_ino))
+
+
+@contextlib.contextmanager
+def _locked(directory: str) -> Iterator[None]:
+    handle = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
+
+
+def _remove_dead(endpoint: Ipc) -> None:
+    """Remove the file of a socket that nobody listens on. Raises OSError for anything else."""
+    if not stat.S_ISSOCK(os.stat(endpoint.path).st_mode):
+        raise OSError(errno.EEXIST, "there is a file that is not a socket; bind another path, or remove it")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        probe.setblocking(False)
+        try:
+            probe.connect(endpoint.path)
+        except ConnectionRefusedError:
+            os.unlink(endpoint.path)
+            return
+        except BlockingIOError:
+            pass  # a full backlog: alive and busy
+    raise OSError(errno.EADDRINUSE, os.strerror(errno.EADDRINUSE))
+
+
+def _remove_own(path: str, identity: tuple[int, int]) -> None:
+    with contextlib.suppress(OSError):
+        status = os.stat(path)
+        if (status.st_dev, status.st_ino) == identity:
+            os.unlink(path)
+
+
+def _describe(sock: socket.socket) -> str:
+    """Name the process at the other end."""
+    if sys.platform != "linux":
+        return "ipc"
+    credentials = sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
+    pid, uid, _ = struct.unpack("3i", credentials)
+    return f"pid {pid} of user {uid}"

@@ -1,0 +1,120 @@
+"""How does an OS socket serve as a stream or a listener? What tcp and ipc share."""
+
+from __future__ import annotations
+
+import errno
+import os
+import socket
+from collections.abc import Callable, Sequence
+
+import trio
+
+from ..errors import BindError
+
+_GATHER_LIMIT = 1024  # IOV_MAX on Linux and macOS
+
+
+class SocketStream:
+    """A connected stream socket."""
+
+    def __init__(self, sock: socket.socket, peer: str) -> None:
+        sock.setblocking(False)
+        self.peer = peer
+        self.read_nowait: Callable[[int], bytes] = sock.recv
+        self._sock = sock
+
+    def write_nowait(self, buffers: Sequence[bytes | memoryview]) -> int:
+        if len(buffers) == 1:
+            return self._sock.send(buffers[0])
+        return self._sock.sendmsg(buffers[:_GATHER_LIMIT])
+
+    async def wait_readable(self) -> None:
+        await trio.lowlevel.wait_readable(self._sock)
+
+    async def wait_writable(self) -> None:
+        await trio.lowlevel.wait_writable(self._sock)
+
+    def end_writing(self) -> None:
+        try:
+            self._sock.shutdown(socket.SHUT_WR)
+        except OSError as error:
+            if error.errno != errno.ENOTCONN:  # the peer was faster
+                raise
+
+    def close(self) -> None:
+        close(self._sock)
+
+
+class SocketListener:
+    """A listening stream socket. ``describe`` names and prepares each accepted connection."""
+
+    def __init__(
+        self,
+        sock: socket.socket,
+        endpoint: str,
+        describe: Callable[[socket.socket], str],
+        on_close: Callable[[], None] | None = None,
+    ) -> None:
+        sock.setblocking(False)
+        self.endpoint = endpoint
+        self._sock = sock
+        self._describe = describe
+        self._on_close = on_close
+
+    async def accept(self) -> SocketStream:
+        while True:
+            await trio.lowlevel.wait_readable(self._sock)
+            try:
+                sock, _ = self._sock.accept()
+            except (BlockingIOError, ConnectionAbortedError):
+                continue  # whoever it was has gone again
+            try:
+                return SocketStream(sock, self._describe(sock))
+            except OSError:
+                sock.close()  # gone between accept and the look at its address
+
+    def close(self) -> None:
+        if close(self._sock) and self._on_close is not None:
+            self._on_close()
+
+
+def close(sock: socket.socket) -> bool:
+    """Close ``sock``, waking who waits for it; return whether it was open."""
+    if sock.fileno() == -1:
+        return False
+    trio.lowlevel.notify_closing(sock)
+    sock.close()
+    return True
+
+
+async def connect(sock: socket.socket, address: object, peer: str) -> SocketStream:
+    """Connect ``sock`` to ``address``, or close it and raise OSError."""
+    sock.setblocking(False)
+    try:
+        try:
+            sock.connect(address)  # type: ignore[arg-type]
+        except BlockingIOError:
+            await trio.lowlevel.wait_writable(sock)
+            code = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+            if code:
+                raise OSError(code, os.strerror(code)) from None
+        return SocketStream(sock, peer)
+    except BaseException:
+        close(sock)
+        raise
+
+
+def bind_error(endpoint: object, error: OSError, advice: str = "") -> BindError:
+    """Return the error for an address that cannot be bound, with what to do about it."""
+    if not advice:
+        advice = _ADVICE.get(error.errno or 0, "")
+    reason = error.strerror or str(error)
+    return BindError(error.errno, f"cannot bind {str(endpoint)!r}: {reason}{': ' if advice else ''}{advice}")
+
+
+_ADVICE = {
+    errno.EADDRINUSE: "another socket listens there; stop it, or let the system choose with port '*'",
+    errno.EADDRNOTAVAIL: "that address is not one of this machine's; use '*' to listen on all of them",
+    errno.EACCES: "not permitted; ports below 1024 need a privilege, paths need a directory you may write to",
+    errno.ENOENT: "its directory does not exist; create it first",
+}
