@@ -1,0 +1,165 @@
+"""How does a message get there? The one module that knows mq: mailboxes, outlets and control PAIRs.
+
+An address is "directory/name". Whatever is bound is bound twice, on inproc for this process and on ipc, in
+a directory only this user can enter, for the others.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
+
+import trio
+from attrs import Factory, define
+
+import mq
+from actors.codec import decode, encode
+from actors.messages import Address, Message
+
+log = logging.getLogger("actors")
+
+# mq reconnects ipc; a restarted actor is back within milliseconds, so look often.
+RECONNECT, RECONNECT_MAX = 0.002, 0.1
+LINGER = 1.0
+# What travels to a node is bounded by its own pending calls and credit; this only catches a stuck process.
+NODE_HWM = 100_000
+
+_bound_here: dict[Address, int] = {}
+
+
+def endpoint(address: Address) -> str:
+    """inproc if the address is bound in this process, else ipc."""
+    return f"inproc://{address}" if address in _bound_here else f"ipc://{address}"
+
+
+@contextmanager
+def _bound(socket: mq.Pull, address: Address) -> Iterator[None]:
+    with suppress(FileNotFoundError):
+        os.unlink(address)  # a killed predecessor leaves its file behind, and the address is ours
+    socket.bind(f"ipc://{address}")
+    socket.bind(f"inproc://{address}")
+    _bound_here[address] = os.getpid()
+    try:
+        yield
+    finally:
+        _bound_here.pop(address, None)
+
+
+@asynccontextmanager
+async def open_inbox(address: Address, capacity: int) -> AsyncIterator[mq.Pull]:
+    """A bound PULL; `capacity` messages from each sender may wait in it."""
+    async with mq.Pull(receive_hwm=capacity, heartbeat_interval=None) as pull:
+        with _bound(pull, address):
+            yield pull
+
+
+class Control:
+    """One end of the PAIR between a supervisor and one incarnation of a child."""
+
+    def __init__(self, pair: mq.Pair) -> None:
+        self._pair = pair
+
+    def post(self, message: Message, payload: list[bytes] | tuple[bytes, ...] = ()) -> None:
+        """Send without waiting; there are never more than a handful of messages on a control PAIR."""
+        with suppress(trio.ClosedResourceError, trio.BrokenResourceError, trio.WouldBlock):
+            self._pair.send_multipart_nowait(encode(message, payload))
+
+    async def receive(self) -> tuple[Message, list[bytes]]:
+        return decode(await self._pair.receive_multipart())
+
+
+@asynccontextmanager
+async def bind_control(address: Address, across_processes: bool) -> AsyncIterator[tuple[Control, str]]:
+    """The supervisor's end, and the endpoint for the child."""
+    async with mq.Pair(linger=0, heartbeat_interval=None) as pair:
+        yield Control(pair), pair.bind(f"{'ipc' if across_processes else 'inproc'}://{address}")
+
+
+@asynccontextmanager
+async def connect_control(where: str) -> AsyncIterator[Control]:
+    """The child's end; leaving flushes what was posted."""
+    async with mq.Pair(linger=LINGER, heartbeat_interval=None) as pair:
+        pair.connect(where)
+        yield Control(pair)
+
+
+@define(eq=False)
+class _Outlet:
+    push: mq.Push | None = None
+    waiting: list[list[bytes]] = Factory(list)
+    opened: trio.Event = Factory(trio.Event)
+    closed: trio.Event = Factory(trio.Event)
+
+
+class Outlets:
+    """One PUSH for each address this run has sent to, opened when first needed."""
+
+    def __init__(self, nursery: trio.Nursery, hwm: int) -> None:
+        self._nursery = nursery
+        self._hwm = hwm
+        self._outlets: dict[Address, _Outlet] = {}
+
+    def _outlet(self, address: Address) -> _Outlet:
+        outlet = self._outlets.get(address)
+        if outlet is None:
+            outlet = self._outlets[address] = _Outlet()
+            self._nursery.start_soon(self._hold, address, outlet)
+        return outlet
+
+    async def _hold(self, address: Address, outlet: _Outlet) -> None:
+        try:
+            async with mq.Push(
+                linger=LINGER,
+                send_hwm=self._hwm,
+                reconnect_interval=RECONNECT,
+                reconnect_interval_max=RECONNECT_MAX,
+                heartbeat_interval=None,
+            ) as push:
+                push.connect(endpoint(address))
+                for frames in outlet.waiting:
+                    push.send_multipart_nowait(frames)
+                outlet.push = push
+                outlet.opened.set()
+                await outlet.closed.wait()
+        finally:
+            if self._outlets.get(address) is outlet:
+                del self._outlets[address]
+
+    def post(self, address: Address, frames: list[bytes]) -> None:
+        """Send at once or queue; a receiver that does not read any more loses its connection."""
+        outlet = self._outlet(address)
+        if outlet.push is None:
+            outlet.waiting.append(frames)
+            return
+        try:
+            outlet.push.send_multipart_nowait(frames)
+        except trio.WouldBlock:
+            log.warning("%s takes no more messages; forgetting it", address)
+            self.forget(address)
+
+    def send_nowait(self, address: Address, frames: list[bytes]) -> None:
+        """Send if there is room, else raise trio.WouldBlock; so too while the outlet is being opened."""
+        push = self._outlet(address).push
+        if push is None:
+            raise trio.WouldBlock
+        push.send_multipart_nowait(frames)
+
+    async def send(self, address: Address, frames: list[bytes]) -> None:
+        """Park until there is room."""
+        outlet = self._outlet(address)
+        await outlet.opened.wait()
+        assert outlet.push is not None
+        await outlet.push.send_multipart(frames)
+
+    def forget(self, address: Address) -> None:
+        """Close the outlet to this address; what waits in it is flushed or dropped."""
+        outlet = self._outlets.pop(address, None)
+        if outlet is not None:
+            outlet.closed.set()
+
+    def close(self) -> None:
+        """Let every outlet flush and end; the nursery waits for them."""
+        for address in list(self._outlets):
+            self.forget(address)

@@ -1,0 +1,104 @@
+"""Who must act: the caller, the actor's author, or the operator of the tree."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from actors.reasons import Reason
+
+
+class Error(Exception):
+    """The base of everything this package raises on its own account."""
+
+
+class ActorDied(Error):
+    """The actor you waited for ended before it answered; the message may have been handled or not.
+
+    `reason` says why. While its supervisor restarts it the same reference works again; a reference to an
+    actor that is down for good raises this at once.
+    """
+
+    def __init__(self, reason: Reason, name: str = "") -> None:
+        super().__init__(reason, name)
+        self.reason = reason
+        self.name = name
+
+    def __str__(self) -> str:
+        return f"{self.name or 'the actor'} {self.reason}"
+
+
+class StartFailed(Error):
+    """A child did not become ready. The exception it raised, if any, is the __cause__."""
+
+    def __init__(self, name: str, reason: Reason) -> None:
+        super().__init__(name, reason)
+        self.name = name
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return f"{self.name} did not start: {self.reason}"
+
+
+class RestartsExhausted(Error):
+    """A supervisor saw more than `intensity` restarts within `period` seconds and gave up.
+
+    `causes` are the (child, reason) pairs that used up the budget, oldest first.
+    """
+
+    def __init__(
+        self, name: str, intensity: int, period: float, causes: Sequence[tuple[str, Reason]]
+    ) -> None:
+        super().__init__(name, intensity, period, tuple(causes))
+        self.name = name
+        self.intensity = intensity
+        self.period = period
+        self.causes = tuple(causes)
+
+    def __str__(self) -> str:
+        told = "; ".join(f"{child} {reason}" for child, reason in self.causes)
+        return f"{self.name}: more than {self.intensity} restarts in {self.period:g} s ({told})"
+
+
+class NoSuchChild(Error):
+    """No child of this supervisor has that name."""
+
+
+class ChildExists(Error):
+    """A child of that name is already there; names are unique within a supervisor."""
+
+
+class ChildRunning(Error):
+    """The child is running (or about to run again); stop it first."""
+
+
+class SpecError(Error, ValueError):
+    """A child or supervisor was described wrongly; nothing was started."""
+
+
+class UnknownMessage(Error, AttributeError):
+    """The actor's class has no public async method of that name."""
+
+
+class RemoteError(Error):
+    """Stands for an exception whose own type could not travel; `kind` is that type's name."""
+
+    def __init__(self, kind: str, message: str) -> None:
+        super().__init__(kind, message)
+        self.kind = kind
+        self.message = message
+
+    def __str__(self) -> str:
+        return f"{self.kind}: {self.message}"
+
+
+class RemoteTraceback(Error):
+    """The __cause__ of an exception that came from an actor: the traceback over there, as text."""
+
+    def __init__(self, trace: str) -> None:
+        super().__init__(trace)
+        self.trace = trace
+
+    def __str__(self) -> str:
+        return f'\n"""\n{self.trace}"""'

@@ -1,0 +1,33 @@
+"""How does an exception leave a nursery? As itself: nurseries inside are nobody else's business."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import trio
+
+
+@asynccontextmanager
+async def open_nursery() -> AsyncIterator[trio.Nursery]:
+    """A nursery out of which one exception comes as itself, several as the most urgent with notes."""
+    try:
+        async with trio.open_nursery() as nursery:
+            yield nursery
+    except BaseExceptionGroup as group:
+        error = foremost(group)
+        context = error.__context__
+        try:
+            raise error
+        finally:
+            error.__context__ = context
+            del error, context
+
+
+def foremost(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    """The exception to raise for a nursery's group; an exception group of the user's own stays one."""
+    told = [error for error in group.exceptions if not isinstance(error, trio.Cancelled)]
+    if not told:
+        return group.exceptions[0] if group.exceptions else group
+    told.sort(key=lambda error: isinstance(error, Exception))
+    for other in told[1:]:
+        told[0].add_note(f"Meanwhile: {type(other).__name__}: {other}")
+    return told[0]
