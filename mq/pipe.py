@@ -78,7 +78,7 @@ class Pipe:
     """Messages taken from the outbox that the kernel does not wholly have yet."""
     in_process: bool = False
     """The peer is in this process: what is in the outbox is already its own."""
-    progress: Callable[[], None] | None = None
+    progress: Callable[[], object] | None = None
     """Called when the kernel took something or the queue moved: set while the socket flushes."""
     retired: bool = False
     """Its endpoint is being closed: nothing more may be sent to it."""

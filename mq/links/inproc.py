@@ -14,7 +14,7 @@ from threading import get_ident
 import trio
 
 from ..errors import ProtocolError
-from ..monitor import Closed, Connected, ConnectRetried, Disconnected, Handshaken, HandshakeFailed
+from ..monitor import Closed, Connected, ConnectRetried, Disconnected, HandshakeFailed, Handshaken
 from ..pipe import Lane, Pipe, nobody
 from ..protocols.zmtp.peers import check_peer
 from ..transports.inproc import Exchange

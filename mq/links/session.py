@@ -5,7 +5,7 @@ from __future__ import annotations
 import trio
 
 from ..errors import PeerError
-from ..monitor import Disconnected, Handshaken, HandshakeFailed
+from ..monitor import Disconnected, HandshakeFailed, Handshaken
 from ..pipe import Pipe
 from ..protocols.zmtp import Connection
 from ..transports import Stream

@@ -70,7 +70,7 @@ class FairQueue(Socket, trio.abc.ReceiveChannel[bytes]):
         while not self._readable:
             await self._park(self._receivers, "receive_multipart")
         message = self._pop()
-        return [message] if type(message) is bytes else message  # type: ignore[list-item, return-value]
+        return [message] if type(message) is bytes else message  # type: ignore[return-value]
 
     def receive_nowait(self) -> bytes:
         """Receive a message of one frame if there is one, else raise ``trio.WouldBlock``."""
@@ -84,7 +84,7 @@ class FairQueue(Socket, trio.abc.ReceiveChannel[bytes]):
         """Receive any message if there is one, else raise ``trio.WouldBlock``."""
         self._check_open()
         message = self._pop()
-        return [message] if type(message) is bytes else message  # type: ignore[list-item, return-value]
+        return [message] if type(message) is bytes else message  # type: ignore[return-value]
 
     def _pop(self) -> Message:
         ring = self._readable

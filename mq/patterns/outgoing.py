@@ -39,7 +39,7 @@ class RoundRobin(Socket, trio.abc.SendChannel[bytes]):
         """
         if self._thread != get_ident():
             self._complain()
-        if type(message) is not bytes and type(message) is not Frames:
+        if type(message) is not bytes and not isinstance(message, Frames):
             message = as_frame(message)
         if self._sent & _TURN == _TURN:
             await checkpoint()

@@ -68,21 +68,21 @@ def _encode_mixed(batch: Sequence[Message]) -> list[bytes]:
     small: list[bytes] = []
     small_size = 0
     for message in batch:
-        frames = (message,) if type(message) is bytes else message
+        frames: Sequence[bytes] = [message] if isinstance(message, bytes) else message
         left = len(frames)
         for frame in frames:
             left -= 1
             size = len(frame)
             small.append(_more_header(size) if left else _last_header(size))
             if size < LARGE:
-                small.append(frame)  # type: ignore[arg-type]
+                small.append(frame)
                 small_size += size
                 if small_size < LARGE * 2:
                     continue
                 buffers.append(b"".join(small))
             else:
                 buffers.append(b"".join(small))
-                buffers.append(frame)  # type: ignore[arg-type]
+                buffers.append(frame)
             small = []
             small_size = 0
     if small:
@@ -92,9 +92,8 @@ def _encode_mixed(batch: Sequence[Message]) -> list[bytes]:
 
 def encoded_size(message: Message) -> int:
     """Return the bytes that ``message`` takes on the wire."""
-    if type(message) is bytes:
-        return len(_last_header(len(message))) + len(message)
-    return sum(len(_last_header(len(frame))) + len(frame) for frame in message)  # type: ignore[arg-type]
+    frames = [message] if isinstance(message, bytes) else message
+    return sum(len(_last_header(len(frame))) + len(frame) for frame in frames)
 
 
 class Decoder:
