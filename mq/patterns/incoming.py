@@ -48,10 +48,10 @@ class FairQueue(Socket, trio.abc.ReceiveChannel[bytes]):
         pipe = ring[0]
         inbox = pipe.inbox
         message = inbox.popleft()
-        if inbox:
-            ring.rotate(-1)
-        else:
+        if not inbox:
             self._empty(pipe)
+        elif len(ring) > 1:
+            ring.rotate(-1)
         if inbox.stalled and len(inbox) <= inbox.low:
             inbox.stalled = False
             inbox.resume()
@@ -94,10 +94,10 @@ class FairQueue(Socket, trio.abc.ReceiveChannel[bytes]):
         pipe = ring[0]
         inbox = pipe.inbox
         message = inbox.popleft()
-        if inbox:
-            ring.rotate(-1)
-        else:
+        if not inbox:
             self._empty(pipe)
+        elif len(ring) > 1:
+            ring.rotate(-1)
         if inbox.stalled and len(inbox) <= inbox.low:
             inbox.stalled = False
             inbox.resume()

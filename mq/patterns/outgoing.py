@@ -54,7 +54,7 @@ class RoundRobin(Socket, trio.abc.SendChannel[bytes]):
             outbox.wake()
         if len(outbox) >= outbox.limit:
             self._full(pipe)
-        else:
+        elif len(ring) > 1:
             ring.rotate(-1)
 
     async def send_multipart(self, frames: Iterable[Buffer]) -> None:
@@ -83,7 +83,7 @@ class RoundRobin(Socket, trio.abc.SendChannel[bytes]):
             outbox.wake()
         if len(outbox) >= outbox.limit:
             self._full(pipe)
-        else:
+        elif len(ring) > 1:
             ring.rotate(-1)
 
     def _full(self, pipe: Pipe) -> None:
