@@ -13,8 +13,8 @@ SCENARIOS = (
         roles=("one_loop",),
         transport="inproc",
         size=16,
-        count=80_000,
-        quick_count=8_000,
+        count=100_000,
+        quick_count=20_000,
         comparisons=[Comparison("rate", "/s", "memory channel", Target(MINIMUM, 3))],
     ),
     Scenario(

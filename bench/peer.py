@@ -3,6 +3,9 @@
 It speaks with the fellow process in lines: what it says on stdout the bench passes to the fellow's stdin, and
 the line that starts with RESULT is for the bench. When stdin closes the bench is gone, however it went, and
 so is the peer.
+
+Who sends last keeps its socket open until the fellow says "done": libzmq 4.3.5 over ipc, closed at once, loses
+the last hundreds of messages in one run of three, although its linger is infinite.
 """
 
 import importlib

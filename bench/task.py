@@ -46,9 +46,7 @@ class Task:
 def expect(received: bytes, wanted: bytes) -> None:
     """Raise WrongMessage unless this is the message that was sent."""
     if received != wanted:
-        raise WrongMessage(
-            f"expected {len(wanted)} bytes {wanted[:16]!r}, got {len(received)} bytes {received[:16]!r}"
-        )
+        raise WrongMessage(f"expected {len(wanted)} bytes {wanted[:16]!r}, got {len(received)} bytes {received[:16]!r}")
 
 
 def percentiles(laps: list[int]) -> dict[str, float]:

@@ -60,11 +60,14 @@ def taker(stream: trio.SocketStream, size: int) -> Callable[[], Awaitable[bytes]
 async def echo(task: Task, fellow: Fellow) -> None:
     async with await accept(task.endpoint, fellow) as stream:
         await reflect(stream.send_all, taker(stream, task.size), task)
+        await trio.to_thread.run_sync(fellow.hear)
 
 
 async def ping(task: Task, fellow: Fellow) -> Result:
     async with await connect(await trio.to_thread.run_sync(fellow.hear)) as stream:
-        return await volley(stream.send_all, taker(stream, task.size), task)
+        result = await volley(stream.send_all, taker(stream, task.size), task)
+        fellow.say("done")
+    return result
 
 
 async def one_loop(task: Task, fellow: Fellow) -> Result:
@@ -75,6 +78,4 @@ async def one_loop(task: Task, fellow: Fellow) -> Result:
         return await drain(outlet.receive, task, go.set)
 
 
-ROLES: dict[str, Callable[[Task, Fellow], Awaitable[Result]]] = {
-    role.__name__: role for role in (echo, ping, one_loop)
-}
+ROLES: dict[str, Callable[[Task, Fellow], Awaitable[Result]]] = {role.__name__: role for role in (echo, ping, one_loop)}

@@ -22,25 +22,31 @@ async def hear(fellow: Fellow) -> str:
 async def pull(task: Task, fellow: Fellow) -> Result:
     async with mq.Pull() as socket:
         fellow.say(socket.bind(task.endpoint))
-        return await drain(socket.receive, task, lambda: fellow.say("go"))
+        result = await drain(socket.receive, task, lambda: fellow.say("go"))
+        fellow.say("done")
+    return result
 
 
 async def push(task: Task, fellow: Fellow) -> None:
     async with mq.Push() as socket:
         socket.connect(await hear(fellow))
         await feed(socket.send, task, lambda: hear(fellow))
+        await hear(fellow)
 
 
 async def echo(task: Task, fellow: Fellow) -> None:
     async with mq.Pair() as socket:
         fellow.say(socket.bind(task.endpoint))
         await reflect(socket.send, socket.receive, task)
+        await hear(fellow)
 
 
 async def ping(task: Task, fellow: Fellow) -> Result:
     async with mq.Pair() as socket:
         socket.connect(await hear(fellow))
-        return await volley(socket.send, socket.receive, task)
+        result = await volley(socket.send, socket.receive, task)
+        fellow.say("done")
+    return result
 
 
 async def one_loop(task: Task, fellow: Fellow) -> Result:

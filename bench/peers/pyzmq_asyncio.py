@@ -21,12 +21,15 @@ async def echo(task: Task, fellow: Fellow) -> None:
         socket.bind(task.endpoint)
         fellow.say(socket.getsockopt_string(zmq.LAST_ENDPOINT))
         await reflect(socket.send, socket.recv, task)
+        await asyncio.to_thread(fellow.hear)
 
 
 async def ping(task: Task, fellow: Fellow) -> Result:
     with zmq.asyncio.Context() as context, context.socket(zmq.PAIR) as socket:
         socket.connect(await asyncio.to_thread(fellow.hear))
-        return await volley(socket.send, socket.recv, task)
+        result = await volley(socket.send, socket.recv, task)
+        fellow.say("done")
+    return result
 
 
 ROLES: dict[str, Callable[[Task, Fellow], Coroutine[Any, Any, Result]]] = {"echo": echo, "ping": ping}

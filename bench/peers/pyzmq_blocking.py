@@ -55,13 +55,16 @@ def bind(socket: Socket, endpoint: str) -> str:
 def pull(task: Task, fellow: Fellow, context: Context) -> Result:
     with context.socket(zmq.PULL) as socket:
         fellow.say(bind(socket, task.endpoint))
-        return drain(socket, task, lambda: fellow.say("go"))
+        result = drain(socket, task, lambda: fellow.say("go"))
+        fellow.say("done")
+    return result
 
 
 def push(task: Task, fellow: Fellow, context: Context) -> None:
     with context.socket(zmq.PUSH) as socket:
         socket.connect(fellow.hear())
         feed(socket, task, fellow.hear)
+        fellow.hear()
 
 
 def echo(task: Task, fellow: Fellow, context: Context) -> None:
@@ -70,6 +73,7 @@ def echo(task: Task, fellow: Fellow, context: Context) -> None:
         send, receive = socket.send, socket.recv
         for _ in range(task.warm_up + task.count):
             send(receive())
+        fellow.hear()
 
 
 def ping(task: Task, fellow: Fellow, context: Context) -> Result:
@@ -82,6 +86,7 @@ def ping(task: Task, fellow: Fellow, context: Context) -> Result:
             reply = receive()
             laps.append(perf_counter_ns() - started)
             expect(reply, body)
+        fellow.say("done")
     return percentiles(laps[task.warm_up :])
 
 
