@@ -67,5 +67,7 @@ class PeerError(Error):
 class ProtocolError(PeerError):
     """The bytes received are not the protocol that was agreed on. The message says what they were."""
 
-    completed: list[bytes | list[bytes]] = []
-    """The messages that were whole before the fault; they still count."""
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.completed: list[bytes | list[bytes]] = []
+        """The messages that were whole before the fault; they still count."""

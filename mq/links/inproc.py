@@ -8,6 +8,7 @@ connecting side and outlive the binding one: what that had not received waits th
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from threading import get_ident
 
@@ -43,25 +44,22 @@ class End:
         if get_ident() == self._thread:
             act(*arguments)
             return
-        try:
+        with suppress(trio.RunFinishedError):
             self._token.run_sync_soon(act, *arguments)
-        except trio.RunFinishedError:
-            pass
 
-    def consume(self, pipe: Pipe) -> None:
-        """Wire this end as the consumer of its inbox."""
-        lane = pipe.inbox
-        lane.wake = partial(self._wake, lane, pipe)
-        lane.asleep = True
-        if lane:
+    def wire(self, pipe: Pipe) -> None:
+        """Have the other ends of the lanes of ``pipe`` call back into this thread. Comes before they can."""
+        pipe.inbox.wake = partial(self._wake, pipe.inbox, pipe)
+        pipe.outbox.resume = partial(self.post, self.owner.writable, pipe)
+
+    def look(self, pipe: Pipe) -> None:
+        """See what is in the inbox already, and whether the outbox has got more room."""
+        inbox, outbox = pipe.inbox, pipe.outbox
+        inbox.asleep = True
+        if inbox:
             self.owner.arrived(pipe)
-
-    def produce(self, pipe: Pipe) -> None:
-        """Wire this end as the producer of its outbox, which may have got more room."""
-        lane = pipe.outbox
-        lane.resume = partial(self.post, self.owner.writable, pipe)
-        if lane.stalled and len(lane) < lane.limit:
-            lane.stalled = False
+        if outbox.stalled and len(outbox) < outbox.limit:
+            outbox.stalled = False
             self.owner.writable(pipe)
 
     def _wake(self, lane: Lane, pipe: Pipe) -> None:
@@ -111,10 +109,10 @@ class Binder(End):
         pipe.peer = connecter.endpoint
         pipe.outbox.set_limit(own.send_hwm and theirs.receive_hwm and own.send_hwm + theirs.receive_hwm)
         pipe.inbox.set_limit(theirs.send_hwm and own.receive_hwm and theirs.send_hwm + own.receive_hwm)
+        self.wire(pipe)
         self._report_handshake(connecter)
         self.owner.connected(pipe)
-        self.consume(pipe)
-        self.produce(pipe)
+        self.look(pipe)
         connecter.post(connecter.matched, self)
 
     def dismiss(self, connecter: Connecter) -> None:
@@ -162,6 +160,7 @@ class Connecter(End):
     def __init__(self, owner: Owner, endpoint: str, pipe: Pipe) -> None:
         super().__init__(owner, endpoint)
         self.pipe = pipe
+        self.wire(pipe)
         self._binder: Binder | None = None
         self._seat = Seat()
         self._waiting = True
@@ -207,8 +206,7 @@ class Connecter(End):
         self.pipe.in_process = True
         self.owner.report(Connected(endpoint=self.endpoint, peer=binder.endpoint))
         self.owner.connected(self.pipe)
-        self.consume(self.pipe)
-        self.produce(self.pipe)
+        self.look(self.pipe)
         self._seat.wake()
 
     def refused(self, reason: str) -> None:
@@ -232,7 +230,6 @@ class Connecter(End):
         pipe.outbox.asleep = False
         pipe.outbox.wake = nobody
         pipe.inbox.resume = nobody
-        pipe.outbox.resume = partial(self.owner.writable, pipe)
         pipe.outbox.set_limit(self.owner.options.send_hwm)
         self.owner.lost(pipe, reason)
         self.owner.report(Disconnected(endpoint=self.endpoint, peer=pipe.peer, reason=reason))

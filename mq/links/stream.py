@@ -8,6 +8,8 @@ a dialogue every message goes directly.
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 import trio
 
 from ..errors import PeerError, ProtocolError
@@ -179,10 +181,8 @@ class StreamLink:
         """Write from the sender's task. Never waits: what the kernel does not take is the writer's."""
         self._pipe.outbox.wake = self._wake_writer
         self._take()
-        try:
+        with suppress(OSError):  # it would block; or the connection broke, which the reader will find and explain
             self._advance(self.stream.write_nowait(self._unwritten))
-        except OSError:  # it would block; or the connection broke, which the reader will find and explain
-            pass
         if self._unwritten:
             self._wake_writer()
         else:
