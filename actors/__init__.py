@@ -26,16 +26,19 @@ from actors.reasons import (
     Signal,
     StartTimeout,
 )  # fmt: skip
+from actors.pipeline import Pipeline
 from actors.ref import Ref
 from actors.root import Root, open_supervisor
 from actors.spec import Backoff, Child, Supervisor
+from actors.stage import PipelineError, Progress, Report, Stage
 from actors.stream import Stream
 from actors.supervisor import ChildInfo, Counts
 
 __all__ = [
     "Actor", "ActorDied", "Backoff", "Child", "ChildExists", "ChildInfo", "ChildRunning", "Counts",
-    "Crashed", "Down", "Error", "Exited", "Killed", "Lost", "NoSuchChild", "Normal", "Reason", "Ref",
-    "RemoteError", "RemoteTraceback", "RestartsExhausted", "Root", "Shutdown", "Signal", "SpecError",
+    "Crashed", "Down", "Error", "Exited", "Killed", "Lost", "NoSuchChild", "Normal", "Pipeline",
+    "PipelineError", "Progress", "Reason", "Ref",
+    "RemoteError", "RemoteTraceback", "Report", "RestartsExhausted", "Root", "Shutdown", "Signal", "SpecError", "Stage",
     "StartFailed", "StartTimeout", "Stream", "Supervisor", "UnknownMessage", "concurrent",
     "open_supervisor",
 ]  # fmt: skip

@@ -17,6 +17,7 @@ from attrs import Factory, define
 import mq
 from actors.codec import decode, encode
 from actors.messages import Address, Message
+from actors.scopes import open_nursery
 
 log = logging.getLogger("actors")
 
@@ -61,10 +62,14 @@ class Control:
     def __init__(self, pair: mq.Pair) -> None:
         self._pair = pair
 
-    def post(self, message: Message, payload: list[bytes] | tuple[bytes, ...] = ()) -> None:
-        """Send without waiting; there are never more than a handful of messages on a control PAIR."""
-        with suppress(trio.ClosedResourceError, trio.BrokenResourceError, trio.WouldBlock):
-            self._pair.send_multipart_nowait(encode(message, payload))
+    async def send(self, message: Message, payload: list[bytes]) -> None:
+        """Wait until the other end is there, and send."""
+        await self._pair.send_multipart(encode(message, payload))
+
+    def post(self, message: Message) -> None:
+        """Send without waiting, if the other end is still there; it is only ever a handful of messages."""
+        with suppress(trio.ClosedResourceError, trio.WouldBlock):
+            self._pair.send_multipart_nowait(encode(message))
 
     async def receive(self) -> tuple[Message, list[bytes]]:
         return decode(await self._pair.receive_multipart())
@@ -91,14 +96,23 @@ class _Outlet:
     waiting: list[list[bytes]] = Factory(list)
     opened: trio.Event = Factory(trio.Event)
     closed: trio.Event = Factory(trio.Event)
+    scope: trio.CancelScope = Factory(trio.CancelScope)
+
+
+async def _give_up_when_lost(events: trio.MemoryReceiveChannel[mq.Event], outlet: trio.CancelScope) -> None:
+    # A node is bound before anyone hears of it: one that cannot be reached is gone.
+    async for event in events:
+        if isinstance(event, mq.Disconnected | mq.ConnectDelayed):
+            outlet.cancel()
 
 
 class Outlets:
     """One PUSH for each address this run has sent to, opened when first needed."""
 
-    def __init__(self, nursery: trio.Nursery, hwm: int) -> None:
+    def __init__(self, nursery: trio.Nursery, hwm: int, lasting: bool) -> None:
         self._nursery = nursery
         self._hwm = hwm
+        self._lasting = lasting  # the address will be bound again after its owner's death
         self._outlets: dict[Address, _Outlet] = {}
 
     def _outlet(self, address: Address) -> _Outlet:
@@ -110,22 +124,30 @@ class Outlets:
 
     async def _hold(self, address: Address, outlet: _Outlet) -> None:
         try:
-            async with mq.Push(
-                linger=LINGER,
-                send_hwm=self._hwm,
-                reconnect_interval=RECONNECT,
-                reconnect_interval_max=RECONNECT_MAX,
-                heartbeat_interval=None,
-            ) as push:
-                push.connect(endpoint(address))
-                for frames in outlet.waiting:
-                    push.send_multipart_nowait(frames)
-                outlet.push = push
-                outlet.opened.set()
-                await outlet.closed.wait()
+            with outlet.scope:
+                async with mq.Push(
+                    linger=LINGER,
+                    send_hwm=self._hwm,
+                    reconnect_interval=RECONNECT,
+                    reconnect_interval_max=RECONNECT_MAX,
+                    heartbeat_interval=None,
+                ) as push:
+                    await self._serve(push, address, outlet)
         finally:
             if self._outlets.get(address) is outlet:
                 del self._outlets[address]
+
+    async def _serve(self, push: mq.Push, address: Address, outlet: _Outlet) -> None:
+        async with push.monitor() as events, open_nursery() as nursery:
+            if not self._lasting:
+                nursery.start_soon(_give_up_when_lost, events, outlet.scope)
+            push.connect(endpoint(address))
+            for frames in outlet.waiting:
+                push.send_multipart_nowait(frames)
+            outlet.push = push
+            outlet.opened.set()
+            await outlet.closed.wait()
+            nursery.cancel_scope.cancel()
 
     def post(self, address: Address, frames: list[bytes]) -> None:
         """Send at once or queue; a receiver that does not read any more loses its connection."""

@@ -1,4 +1,4 @@
-"""How does a supervisor see one life of a child? It starts it, hears of its states, stops it, knows its end."""
+"""How does a supervisor see one life of a child? It starts it, hears of it, stops it, knows its end."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class Incarnation:
                 scopes.open_nursery() as nursery,
             ):
                 nursery.start_soon(self._listen, self._control, serving)
-                self._control.post(Init(me), self._payload)
+                nursery.start_soon(self._control.send, Init(me), self._payload)
                 with self._scope:
                     ending = await self._place.run(where, me.name, self._node)
                     with trio.move_on_after(LAST_WORDS if ending is None else 0):

@@ -120,8 +120,8 @@ class Node:
         self.board = Board(self._tell)
         self.serving: dict[int, Served] = {}
         self._early: OrderedDict[int, None] = OrderedDict()
-        self._mail = carrier.Outlets(nursery, hwm=1000)
-        self._nodes = carrier.Outlets(nursery, hwm=carrier.NODE_HWM)
+        self._mail = carrier.Outlets(nursery, hwm=1000, lasting=True)
+        self._nodes = carrier.Outlets(nursery, hwm=carrier.NODE_HWM, lasting=False)
         self._peers: dict[str, Peer] = {}
         self._questions: dict[int, Answer] = {}
         self._ids = itertools.count(secrets.randbits(63) << 32)
@@ -274,6 +274,9 @@ class Node:
             for id in peer.cancelled:
                 self.tell(peer.node, Cancel(id))
             peer.cancelled.clear()
+            for below in self._peers.values():
+                if not below.known.is_set() and below.ref.lineage[:1] == ((message.uid, message.node),):
+                    self.tell(message.node, Watch(below.ref.uid, self.address))
 
     def _down(self, message: Down, _payload: list[bytes]) -> None:
         peer = self._peers.get(message.uid)

@@ -15,5 +15,12 @@ def place(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture(autouse=True)
 async def guarded() -> AsyncIterator[None]:
-    with trio.fail_after(20):
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(alarm)
         yield
+        nursery.cancel_scope.cancel()
+
+
+async def alarm() -> None:
+    await trio.sleep(20)
+    pytest.fail("the test waits for something that does not come")

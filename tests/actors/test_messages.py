@@ -2,7 +2,7 @@
 
 import pytest
 import trio
-from zoo import Account, Diary, Gate, Unpicklable
+from tests.actors.zoo import Account, Diary, Gate, Unpicklable
 
 import actors
 
