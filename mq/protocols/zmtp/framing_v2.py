@@ -21,6 +21,9 @@ from .commands import COMMAND, LONG, MORE
 READ_SIZE = 256 * 1024
 """Bytes to ask the kernel for when no large frame is on its way."""
 
+READ_LIMIT = 8 * 1024 * 1024
+"""Bytes to ask for at most: a peer may announce a frame larger than any memory."""
+
 LARGE = 32 * 1024
 """Bytes from which a frame is handed to the kernel by itself, uncopied, rather than joined with others."""
 
@@ -156,7 +159,7 @@ class Decoder:
     @property
     def wanted(self) -> int:
         """Bytes to ask the kernel for next."""
-        return max(self._missing, READ_SIZE)
+        return min(max(self._missing, READ_SIZE), READ_LIMIT)
 
     @property
     def unfinished(self) -> str:

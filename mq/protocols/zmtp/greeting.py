@@ -36,7 +36,8 @@ def check_signature(data: bytes) -> None:
 def check_major(major: int) -> None:
     """Raise `ProtocolError` for versions before 3.0."""
     if major < 3:
-        raise ProtocolError(f"the peer speaks ZMTP {major + 1}.0, which is too old: at least 3.0 is needed")
+        version = "1.0" if major == 0 else "2.0"  # RFC 37: 1 and 2 stand for ZMTP 2.0
+        raise ProtocolError(f"the peer speaks ZMTP {version}, which is too old: at least 3.0 is needed")
 
 
 def rest(mechanism: bytes) -> bytes:
