@@ -1,0 +1,87 @@
+"""What does libzmq say? Bytes it sent to a raw socket: libzmq 4.3.5 through pyzmq 27.3, connecting over TCP.
+
+A peer that had sent its signature only was answered with byte 10, one that had sent byte 10 too with the rest.
+"""
+
+from __future__ import annotations
+
+from attrs import frozen
+
+_REST = b"\x01NULL" + bytes(48)
+
+_FIVE_MESSAGES = (
+    b"\x00\x05hello"
+    b"\x01\x01a\x01\x00\x00\x03ccc"
+    b"\x00\x00"
+    b"\x00\xff" + b"x" * 255 + b"\x02\x00\x00\x00\x00\x00\x00\x01\x00" + b"y" * 256
+)
+"""``hello``, ``[a, "", ccc]``, an empty message, 255 and 256 bytes."""
+
+_FIVE = [b"hello", [b"a", b"", b"ccc"], b"", b"x" * 255, b"y" * 256]
+
+
+@frozen
+class Recording:
+    """One side of a conversation, and what it means."""
+
+    peer_type: str
+    ours: str
+    data: bytes
+    messages: list[bytes | list[bytes]]
+    properties: dict[bytes, bytes]
+    answers: bytes = b""
+    """What ours must say after its own READY."""
+
+
+LIBZMQ = {
+    "a DEALER with the identity me": Recording(
+        "DEALER",
+        "ROUTER",
+        b"\xff\x00\x00\x00\x00\x00\x00\x00\x03\x7f\x03"
+        + _REST
+        + b"\x04+\x05READY\x0bSocket-Type\x00\x00\x00\x06DEALER\x08Identity\x00\x00\x00\x02me"
+        + _FIVE_MESSAGES
+        + b"\x04\t\x04PONGctx9",
+        _FIVE,
+        {b"Socket-Type": b"DEALER", b"Identity": b"me"},
+    ),
+    "a PUSH": Recording(
+        "PUSH",
+        "PULL",
+        b"\xff\x00\x00\x00\x00\x00\x00\x00\x01\x7f\x03"
+        + _REST
+        + b"\x04\x1a\x05READY\x0bSocket-Type\x00\x00\x00\x04PUSH"
+        + _FIVE_MESSAGES
+        + b"\x04\t\x04PONGctx9",
+        _FIVE,
+        {b"Socket-Type": b"PUSH"},
+    ),
+    "a PUSH with a property of the application": Recording(
+        "PUSH",
+        "PULL",
+        b"\xff\x00\x00\x00\x00\x00\x00\x00\x01\x7f\x03"
+        + _REST
+        + b"\x04,\x05READY\x0bSocket-Type\x00\x00\x00\x04PUSH\x06X-Room\x00\x00\x00\x07kitchen\x00\x01q",
+        [b"q"],
+        {b"Socket-Type": b"PUSH", b"X-Room": b"kitchen"},
+    ),
+    "a PAIR with heartbeats": Recording(
+        "PAIR",
+        "PAIR",
+        b"\xff\x00\x00\x00\x00\x00\x00\x00\x01\x7f\x03"
+        + _REST
+        + b"\x04\x1a\x05READY\x0bSocket-Type\x00\x00\x00\x04PAIR\x04\x07\x04PING\x00\x14",
+        [],
+        {b"Socket-Type": b"PAIR"},
+        answers=b"\x04\x05\x04PONG",
+    ),
+    "a SUB": Recording(
+        "SUB",
+        "PUB",
+        b"\xff\x00\x00\x00\x00\x00\x00\x00\x01\x7f\x03"
+        + _REST
+        + b"\x04\x19\x05READY\x0bSocket-Type\x00\x00\x00\x03SUB\x04\x0f\tSUBSCRIBEtopic",
+        [],
+        {b"Socket-Type": b"SUB"},
+    ),
+}

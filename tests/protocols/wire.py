@@ -1,0 +1,112 @@
+"""What does a peer say? The bytes of ZMTP written by hand from RFC 37, and a wire that carries them in any cut.
+
+Nothing here uses the code under test to make bytes: these are the other side's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from itertools import pairwise
+
+from attrs import define, field
+from hypothesis import strategies as st
+
+from mq.errors import ProtocolError
+from mq.protocols.zmtp import Connection, Peer
+
+SIGNATURE = bytes.fromhex("ff 00 00 00 00 00 00 00 01 7f")
+
+
+def greeting(mechanism: bytes = b"NULL", major: int = 3, minor: int = 1, signature: bytes = SIGNATURE) -> bytes:
+    """Return the 64 bytes that open a connection."""
+    return signature + bytes([major, minor]) + mechanism.ljust(20, b"\0") + bytes(32)
+
+
+def frame(body: bytes, flags: int = 0) -> bytes:
+    """Return a frame, in the long form only where the short one cannot do."""
+    if len(body) < 256:
+        return bytes([flags, len(body)]) + body
+    return bytes([flags | 2]) + len(body).to_bytes(8, "big") + body
+
+
+def multipart(*frames: bytes) -> bytes:
+    """Return the frames of one message."""
+    return b"".join(frame(body, 1) for body in frames[:-1]) + frame(frames[-1])
+
+
+def command(name: bytes, data: bytes = b"") -> bytes:
+    """Return a command frame."""
+    return frame(bytes([len(name)]) + name + data, 4)
+
+
+def ready(**properties: bytes) -> bytes:
+    """Return a READY command; an underscore in a name stands for a hyphen."""
+    named = [(name.replace("_", "-").encode(), value) for name, value in properties.items()]
+    return command(
+        b"READY", b"".join(bytes([len(name)]) + name + len(value).to_bytes(4, "big") + value for name, value in named)
+    )
+
+
+def opening(socket_type: bytes, minor: int = 1) -> bytes:
+    """Return all that a peer of ``socket_type`` says before its first message."""
+    return greeting(minor=minor) + ready(Socket_Type=socket_type)
+
+
+@define
+class Heard:
+    """What came of a stream of bytes."""
+
+    messages: list[bytes | list[bytes]] = field(factory=list)
+    answers: bytes = b""
+    peer: Peer | None = None
+    refused: bool = False
+    reason: str = field(default="", eq=False)
+    """It may quote what had come so far, which depends on the cut."""
+
+
+def hear(connection: Connection, pieces: Iterable[bytes]) -> Heard:
+    """Feed ``pieces`` to ``connection`` until they end, or it refuses them."""
+    heard = Heard()
+    try:
+        for piece in pieces:
+            heard.messages += connection.decode(piece)
+            heard.answers += connection.take_output()
+    except ProtocolError as error:
+        heard.messages += error.completed
+        heard.answers += connection.take_output()
+        heard.refused = True
+        heard.reason = str(error)
+    heard.peer = connection.peer
+    return heard
+
+
+def listening(socket_type: str = "PULL", max_message_size: int | None = None) -> Connection:
+    """Return a connection whose peer has shaken hands with it."""
+    connection = Connection(socket_type, max_message_size=max_message_size)
+    hear(connection, [opening(PARTNERS[socket_type].encode())])
+    assert connection.peer is not None
+    return connection
+
+
+PARTNERS = {"PULL": "PUSH", "PUSH": "PULL", "PAIR": "PAIR", "ROUTER": "DEALER", "DEALER": "ROUTER", "REQ": "REP"}
+
+
+def converse(left: Connection, right: Connection) -> None:
+    """Carry what two connections say to each other, until both are silent."""
+    while left.has_output or right.has_output:
+        right.decode(left.take_output())
+        left.decode(right.take_output())
+
+
+def byte_by_byte(data: bytes) -> list[bytes]:
+    """Cut ``data`` everywhere."""
+    return [data[at : at + 1] for at in range(len(data))]
+
+
+def cut(data: bytes, places: Sequence[int]) -> list[bytes]:
+    """Cut ``data`` at ``places``, wherever those lie in it."""
+    edges = [0, *sorted(place % (len(data) + 1) for place in places), len(data)]
+    return [data[start:stop] for start, stop in pairwise(edges) if stop > start]
+
+
+cuts = st.lists(st.integers(0, 2**20), max_size=12)
