@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from mq.protocols.zmtp import Connection
 
 from .recorded import LIBZMQ
-from .wire import byte_by_byte, command, cut, cuts, frame, greeting, hear, multipart, opening, ready
+from .wire import byte_by_byte, command, cut, cuts, frame, greeting, hear, multipart, opening, ready, steady
 
 PUSHED = opening(b"PUSH")
 PING = command(b"PING", b"\x00\x64context")
@@ -42,6 +42,7 @@ def test_a_stream_means_the_same_whole_and_byte_by_byte(ours: str, data: bytes) 
     assert hear(Connection(ours), byte_by_byte(data)) == hear(Connection(ours), [data])
 
 
+@steady
 @given(stream=st.sampled_from(sorted(STREAMS)), places=cuts)
 def test_a_stream_means_the_same_in_any_cut(stream: str, places: list[int]) -> None:
     ours, data = STREAMS[stream]

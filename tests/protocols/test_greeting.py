@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from mq.errors import ProtocolError
 from mq.protocols.zmtp import Connection
 
-from .wire import SIGNATURE, byte_by_byte, converse, greeting, hear, opening
+from .wire import SIGNATURE, byte_by_byte, converse, greeting, hear, opening, steady
 
 
 def test_the_first_ten_bytes_are_said_before_anything_is_heard() -> None:
@@ -51,6 +51,7 @@ def test_all_that_is_said_in_the_greeting_is_its_64_bytes() -> None:
     assert heard.answers[64:] == b"\x04\x1a\x05READY\x0bSocket-Type\x00\x00\x00\x04PULL"
 
 
+@steady
 @given(padding=st.binary(min_size=8, max_size=8), last=st.integers(0, 255).filter(lambda each: each & 1))
 def test_the_padding_of_a_signature_means_nothing(padding: bytes, last: int) -> None:
     signature = b"\xff" + padding + bytes([last])
@@ -58,6 +59,7 @@ def test_the_padding_of_a_signature_means_nothing(padding: bytes, last: int) -> 
     assert heard.peer is not None
 
 
+@steady
 @given(as_server=st.integers(0, 255), filler=st.binary(min_size=31, max_size=31))
 def test_the_server_byte_and_the_filler_of_null_mean_nothing(as_server: int, filler: bytes) -> None:
     opened = greeting()[:32] + bytes([as_server]) + filler

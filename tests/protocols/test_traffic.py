@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from mq.errors import ProtocolError
 from mq.protocols.zmtp import Connection
 
-from .wire import byte_by_byte, command, cut, cuts, frame, hear, listening, multipart, opening
+from .wire import byte_by_byte, command, cut, cuts, frame, hear, listening, multipart, opening, steady
 
 EDGES = [0, 1, 2, 254, 255, 256, 257, 32767, 32768, 65534, 65535, 65536, 300_000]
 
@@ -45,6 +45,7 @@ batches = st.one_of(
 )
 
 
+@steady
 @given(batch=batches, places=cuts)
 def test_every_batch_comes_out_as_it_went_in(batch: list[bytes | list[bytes]], places: list[int]) -> None:
     push = listening("PUSH")
@@ -144,6 +145,15 @@ def test_pings_are_answered_in_order_between_messages() -> None:
     stream = b"".join(frame(b"m%d" % n) + command(b"PING", b"\0\0%d" % n) for n in range(5))
     assert connection.decode(stream) == [b"m%d" % n for n in range(5)]
     assert connection.take_output() == b"".join(command(b"PONG", b"%d" % n) for n in range(5))
+
+
+def test_a_peer_that_asks_on_and_takes_no_answer_fills_no_memory() -> None:
+    connection = listening()
+    for _ in range(100):
+        assert connection.decode(command(b"PING", b"\0\0" + b"c" * 16) * 100 + frame(b"m")) == [b"m"]
+    assert 0 < len(connection.take_output()) < 64 * 1024
+    connection.decode(command(b"PING", b"\0\0again"))
+    assert connection.take_output() == command(b"PONG", b"again")
 
 
 def test_a_ping_of_ours_is_what_rfc_37_says() -> None:

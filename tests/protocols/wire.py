@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 from itertools import pairwise
 
 from attrs import define, field
+from hypothesis import settings
 from hypothesis import strategies as st
 
 from mq.errors import ProtocolError
@@ -110,3 +111,6 @@ def cut(data: bytes, places: Sequence[int]) -> list[bytes]:
 
 
 cuts = st.lists(st.integers(0, 2**20), max_size=12)
+
+steady = settings(derandomize=True, deadline=None, max_examples=100, database=None)
+"""The same examples in every run, however slow the machine."""

@@ -18,6 +18,8 @@ from .mechanisms.null import Null
 from .peers import SENDS_IDENTITY, check_peer
 
 _CONTEXT_LIMIT = 16  # RFC 37: a ping context is at most 16 octets
+_ANSWER_LIMIT = 256
+"""Answers that may wait to be sent: a peer that asks on and takes none would fill our memory."""
 
 
 @frozen
@@ -77,7 +79,7 @@ class Connection:
         """What is half-way through, for the report of a connection that ends here; "" if nothing."""
         if self._step is not None:
             return f"the greeting had come up to its {self._step}"
-        return self._decoder.unfinished
+        return self._decoder.unfinished or ("" if self.peer else "its READY had not come")
 
     # -- greeting ------------------------------------------------------------------------------------------
 
@@ -156,7 +158,8 @@ class Connection:
     def _ping(self, data: bytes) -> None:
         if len(data) < 2:
             raise ProtocolError(f"malformed PING: {len(data)} bytes, at least 2 are needed for the time to live")
-        self._output.append(encode_command(b"PONG", data[2 : 2 + _CONTEXT_LIMIT]))
+        if len(self._output) < _ANSWER_LIMIT:
+            self._output.append(encode_command(b"PONG", data[2 : 2 + _CONTEXT_LIMIT]))
 
     def _error(self, data: bytes) -> None:
         raise ProtocolError(f"the peer ended the connection: ERROR {decode_error(data)!r}")
