@@ -15,6 +15,7 @@ from actors.errors import (
     UnknownMessage,
 )  # fmt: skip
 from actors.messages import Down
+from actors.pipeline import Pipeline
 from actors.reasons import (
     Crashed,
     Exited,
@@ -26,7 +27,6 @@ from actors.reasons import (
     Signal,
     StartTimeout,
 )  # fmt: skip
-from actors.pipeline import Pipeline
 from actors.ref import Ref
 from actors.root import Root, open_supervisor
 from actors.spec import Backoff, Child, Supervisor
@@ -37,8 +37,7 @@ from actors.supervisor import ChildInfo, Counts
 __all__ = [
     "Actor", "ActorDied", "Backoff", "Child", "ChildExists", "ChildInfo", "ChildRunning", "Counts",
     "Crashed", "Down", "Error", "Exited", "Killed", "Lost", "NoSuchChild", "Normal", "Pipeline",
-    "PipelineError", "Progress", "Reason", "Ref",
-    "RemoteError", "RemoteTraceback", "Report", "RestartsExhausted", "Root", "Shutdown", "Signal", "SpecError", "Stage",
-    "StartFailed", "StartTimeout", "Stream", "Supervisor", "UnknownMessage", "concurrent",
-    "open_supervisor",
+    "PipelineError", "Progress", "Reason", "Ref", "RemoteError", "RemoteTraceback", "Report",
+    "RestartsExhausted", "Root", "Shutdown", "Signal", "SpecError", "Stage", "StartFailed",
+    "StartTimeout", "Stream", "Supervisor", "UnknownMessage", "concurrent", "open_supervisor",
 ]  # fmt: skip

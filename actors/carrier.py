@@ -62,7 +62,7 @@ class Control:
     def __init__(self, pair: mq.Pair) -> None:
         self._pair = pair
 
-    async def send(self, message: Message, payload: list[bytes]) -> None:
+    async def send(self, message: Message, payload: list[bytes] | tuple[bytes, ...] = ()) -> None:
         """Wait until the other end is there, and send."""
         await self._pair.send_multipart(encode(message, payload))
 

@@ -36,7 +36,7 @@ class Incarnation:
         self._payload = payload
         self._node = node
         self._scope = trio.CancelScope()
-        self._control: Control | None = None
+        self._stop_asked = trio.Event()
         self._told: Reason | None = None
         self._told_all = trio.Event()
 
@@ -51,11 +51,11 @@ class Incarnation:
         ending: Reason | None = None
         try:
             async with (
-                carrier.bind_control(address, self._place.ACROSS_PROCESSES) as (self._control, where),
+                carrier.bind_control(address, self._place.ACROSS_PROCESSES) as (control, where),
                 scopes.open_nursery() as nursery,
             ):
-                nursery.start_soon(self._listen, self._control, serving)
-                nursery.start_soon(self._control.send, Init(me), self._payload)
+                nursery.start_soon(self._listen, control, serving)
+                nursery.start_soon(self._speak, control)
                 with self._scope:
                     ending = await self._place.run(where, me.name, self._node)
                     with trio.move_on_after(LAST_WORDS if ending is None else 0):
@@ -69,6 +69,11 @@ class Incarnation:
         self.phase = "ended"
         self.settled.set()
         self.ended.set()
+
+    async def _speak(self, control: Control) -> None:
+        await control.send(Init(self.context), self._payload)
+        await self._stop_asked.wait()
+        await control.send(Stop())
 
     async def _listen(self, control: Control, serving: Callable[[Incarnation, Address], None]) -> None:
         while True:
@@ -100,8 +105,8 @@ class Incarnation:
     async def stop(self, shutdown: float) -> None:
         """Ask it to stop, kill it after `shutdown` seconds, wait for its end."""
         self.stopping = True
-        if shutdown > 0 and self._control is not None:
-            self._control.post(Stop())
+        if shutdown > 0:
+            self._stop_asked.set()
             with trio.move_on_after(shutdown):
                 await self.ended.wait()
         if not self.ended.is_set():

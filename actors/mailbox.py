@@ -7,15 +7,23 @@ from typing import TYPE_CHECKING, Any
 
 import trio
 
+from actors import scopes
 from actors.codec import decode, encode, pack
 from actors.errors import UnknownMessage
 from actors.failure import Failure
-from actors.messages import Call, Cast, Raised, Reply
+from actors.messages import Call, Cast, Message, Raised, Reply
 from actors.stream import Streaming
 
 if TYPE_CHECKING:
     from actors.actor import Actor
     from actors.node import Node
+
+
+async def _next(inbox: Any) -> tuple[Message, list[bytes]] | None:
+    try:
+        return decode(await inbox.receive_multipart())
+    except trio.ClosedResourceError:
+        return None
 
 
 class Handling:
@@ -39,18 +47,46 @@ class Mailbox:
         self._node = node
         self._generation = generation
         self._nursery = nursery
+        self._concurrent = {
+            name for name in actor.messages if getattr(getattr(actor, name), "__concurrent__", False)
+        }
+        self._turn = trio.Lock()
+        self._stopped = False
 
-    async def serve(self, inbox: Any) -> None:
+    async def serve(self, inbox: Any, capacity: int) -> None:
         """Handle messages until the inbox is closed. A cast that raises comes out of here."""
-        while True:
-            try:
-                message, payload = decode(await inbox.receive_multipart())
-            except trio.ClosedResourceError:
-                return
-            if isinstance(message, Cast):
-                await self._cast(message, payload)
-            elif isinstance(message, Call) and self._wanted(message):
-                await self._call(message, payload)
+        if not self._concurrent:
+            while (next := await _next(inbox)) is not None:
+                await self._handle(*next)
+            return
+        # Somebody must read on while a message is handled, or a concurrent one could not overtake it.
+        turns, queue = trio.open_memory_channel[tuple[Message, list[bytes]]](capacity)
+        async with turns, scopes.open_nursery() as nursery:
+            nursery.start_soon(self._take_turns, queue)
+            while (next := await _next(inbox)) is not None:
+                if isinstance(next[0], Call | Cast) and next[0].method in self._concurrent:
+                    await self._handle(*next)
+                else:
+                    await turns.send(next)
+            await self._finish_turn(nursery)
+
+    async def _take_turns(self, queue: trio.MemoryReceiveChannel[tuple[Message, list[bytes]]]) -> None:
+        async for message, payload in queue:
+            async with self._turn:
+                if self._stopped:
+                    return
+                await self._handle(message, payload)
+
+    async def _finish_turn(self, nursery: trio.Nursery) -> None:
+        self._stopped = True
+        async with self._turn:
+            nursery.cancel_scope.cancel()
+
+    async def _handle(self, message: Message, payload: list[bytes]) -> None:
+        if isinstance(message, Cast):
+            await self._cast(message, payload)
+        elif isinstance(message, Call) and self._wanted(message):
+            await self._call(message, payload)
 
     def _wanted(self, call: Call) -> bool:
         # The caller of an earlier incarnation has already been told that it died.
@@ -65,7 +101,7 @@ class Mailbox:
     async def _cast(self, cast: Cast, payload: list[bytes]) -> None:
         args, kwargs = self._node.unpack(payload)
         method = self._method(cast.method)
-        if getattr(method, "__concurrent__", False):
+        if cast.method in self._concurrent:
             self._nursery.start_soon(lambda: method(*args, **kwargs), name=cast.method)
         else:
             await method(*args, **kwargs)
@@ -80,7 +116,7 @@ class Mailbox:
             return
         if call.window:
             self._nursery.start_soon(self._stream, call, work, name=call.method)
-        elif getattr(method, "__concurrent__", False):
+        elif call.method in self._concurrent:
             self._nursery.start_soon(self._answer, call, work, name=call.method)
         else:
             await self._answer(call, work)

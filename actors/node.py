@@ -280,13 +280,18 @@ class Node:
 
     def _down(self, message: Down, _payload: list[bytes]) -> None:
         peer = self._peers.get(message.uid)
-        if peer is None:
+        if peer is None or (not message.following and self._may_come(peer)):
             return
         self._bury(peer, message)
         for below in list(self._peers.values()):
             if any(uid == message.uid for uid, _ in below.ref.lineage):
                 lost = Lost(f"its supervisor {message.reason}")
                 self._bury(below, Down(below.ref.uid, below.generation, 0, lost, final=True))
+
+    def _may_come(self, peer: Peer) -> bool:
+        """Will its supervisor, once it is up, know better than it does now?"""
+        above = self._peers.get(peer.ref.lineage[0][0]) if peer.ref.lineage else None
+        return above is not None and not above.node
 
     def _bury(self, peer: Peer, down: Down) -> None:
         peer.generation, peer.node = down.following, ""

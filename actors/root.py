@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any, TypeVar
 
+from actors import scopes
 from actors.actor import Actor
 from actors.messages import Context
 from actors.node import open_node
@@ -106,7 +107,7 @@ async def open_supervisor(
     spec = Supervisor(*children, strategy=strategy, intensity=intensity, period=period, name=name)
     uid = new_root()
     with _directory() as directory:
-        async with open_node(directory, f"{uid}n") as node:
+        async with scopes.apart(open_node(directory, f"{uid}n")) as node:
             context = Context(name, uid, 0, directory, 1000, ())
             async with open_keeper(spec, context, node) as keeper:
                 yield Root(keeper)

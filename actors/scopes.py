@@ -1,9 +1,12 @@
 """How does an exception leave a nursery? As itself: nurseries inside are nobody else's business."""
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import TypeVar
 
 import trio
+
+T = TypeVar("T")
 
 
 @asynccontextmanager
@@ -20,6 +23,31 @@ async def open_nursery() -> AsyncIterator[trio.Nursery]:
         finally:
             error.__context__ = context
             del error, context
+
+
+@asynccontextmanager
+async def apart(manager: AbstractAsyncContextManager[T]) -> AsyncIterator[T]:
+    """Hold a context manager in a task of its own, where a cancellation around the block does not reach it.
+
+    So what runs in it can still be stopped in good order while the block is being cancelled. It is left when
+    the block is, as if nothing had happened.
+    """
+    async with open_nursery() as nursery:
+        left = trio.Event()
+        value = await nursery.start(_hold, manager, left)
+        try:
+            yield value
+        finally:
+            left.set()
+
+
+async def _hold(
+    manager: AbstractAsyncContextManager[T], left: trio.Event, task_status: trio.TaskStatus[T]
+) -> None:
+    with trio.CancelScope(shield=True):
+        async with manager as value:
+            task_status.started(value)
+            await left.wait()
 
 
 def foremost(group: BaseExceptionGroup[BaseException]) -> BaseException:

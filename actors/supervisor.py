@@ -367,7 +367,7 @@ async def open_keeper(spec: Supervisor, context: Context, node: Node) -> AsyncIt
 
     Raises RestartsExhausted out of the block, which it cancels, when the restarts are spent.
     """
-    async with scopes.open_nursery() as nursery:
+    async with scopes.apart(scopes.open_nursery()) as nursery:
         keeper = Keeper(spec, context, node, nursery)
         try:
             with keeper._body:
@@ -376,7 +376,7 @@ async def open_keeper(spec: Supervisor, context: Context, node: Node) -> AsyncIt
         finally:
             with trio.CancelScope(shield=True):
                 await keeper.stop_all()
-        nursery.cancel_scope.cancel()
+                nursery.cancel_scope.cancel()
     if keeper.failure is not None:
         raise keeper.failure
 

@@ -97,7 +97,7 @@ async def _serve(actor: Actor, life: Life, control: Control) -> None:
     ):
         control.post(Serving(life.node.address))
         handlers.start_soon(_close_when_stopped, inbox, life)
-        await Mailbox(actor, life.node, life.context.generation, handlers).serve(inbox)
+        await Mailbox(actor, life.node, life.context.generation, handlers).serve(inbox, life.context.capacity)
         handlers.cancel_scope.cancel()
 
 

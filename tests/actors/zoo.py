@@ -68,6 +68,10 @@ class Gate(actors.Actor):
     async def crash(self) -> NoReturn:
         raise RuntimeError("on purpose")
 
+    @actors.concurrent
+    async def crash_beside(self) -> NoReturn:
+        raise RuntimeError("on purpose")
+
     async def ping(self) -> str:
         return "pong"
 
