@@ -29,7 +29,11 @@ class Resident:
     def _move_in(self) -> None:
         if self._process:
             raise NotOpen(f"this {type(self).__name__} was opened before; make a new one for a second block")
-        trio.lowlevel.current_task()  # raises RuntimeError outside Trio
+        if not trio.lowlevel.in_trio_task():
+            raise NotOpen(
+                f"a {type(self).__name__} is opened in a task of Trio, and none runs here: start with trio.run(main); "
+                "asyncio cannot run it"
+            )
         self._thread = get_ident()
         self._process = os.getpid()
         _residents.add(self)

@@ -11,13 +11,13 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import partial
 from types import MappingProxyType, TracebackType
-from typing import ClassVar, Protocol, Self, Unpack
+from typing import TYPE_CHECKING, ClassVar, Protocol, Self, Unpack
 
 import trio
 from attrs import define, field
 
+from . import absent, home
 from . import endpoint as endpoints
-from . import home
 from .errors import InvalidEndpoint
 from .links import dialer, inproc, listener
 from .links.owner import Owner
@@ -58,6 +58,7 @@ class _Place:
     listener: _Listens | None = None
 
 
+@absent.explained
 class Socket(home.Resident):
     """What all socket types share. Use one as ``async with mq.Push() as push``.
 
@@ -89,7 +90,8 @@ class Socket(home.Resident):
         self._past_bytes_out = 0
         self._past_bytes_in = 0
         self._dropped: Counter[str] = Counter()
-        self._left: Counter[str] = Counter()
+        self._left: Counter[tuple[str, str]] = Counter()
+        self._parting = ""
         self._reconnects = 0
 
     # -- life ----------------------------------------------------------------------------------------------
@@ -111,6 +113,14 @@ class Socket(home.Resident):
         self._nursery_manager = trio.open_nursery()
         self._nursery = await self._nursery_manager.__aenter__()
         return self
+
+    if not TYPE_CHECKING:  # type checkers know it anyway
+
+        def __enter__(self):
+            raise TypeError(f"a socket opens with 'async with mq.{self._name}() as socket:', this was 'with'")
+
+        def __exit__(self, *_):
+            raise AssertionError("never entered")
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
@@ -144,11 +154,15 @@ class Socket(home.Resident):
                 place.listener.close()
         self._stop()
         self._peers_changed.unpark_all()
+        parting = "its block was left by an exception or cancelled"
         try:
             await trio.lowlevel.checkpoint()
             if flush:
+                parting = "closing was cancelled"
                 await self._flush(list(self._pipes))
+                parting = f"nothing was taken for {self.options.linger:g} s; linger= sets how long to wait"
         finally:
+            self._parting = parting
             with trio.CancelScope(shield=True):
                 for place in self._places:
                     place.scope.cancel()
@@ -156,9 +170,10 @@ class Socket(home.Resident):
                     await self._places_changed.park()
             for channel in list(self._monitors):
                 channel.close()
-            for who, count in self._left.items():
+            for (who, why), count in self._left.items():
                 level = logging.WARNING if flush else logging.INFO
-                log.log(level, "%s closed and dropped %d unsent messages for %s", self._name, count, who)
+                messages = "message" if count == 1 else "messages"
+                log.log(level, "%s closed and dropped %d unsent %s for %s: %s", self._name, count, messages, who, why)
             self._finished.set()
 
     async def _flush(self, pipes: Iterable[Pipe]) -> None:
@@ -299,7 +314,7 @@ class Socket(home.Resident):
         self._peer_count -= 1
         self._pipe_lost(pipe)
         if not pipe.connecting:
-            self._forget(pipe, f"the peer is gone: {reason}")
+            self._forget(pipe, f"the connection ended: {reason}")
         if pipe.progress is not None:
             pipe.progress()
 
@@ -319,7 +334,9 @@ class Socket(home.Resident):
         self._dropped[reason] += count
         self._report(Dropped(endpoint=pipe.endpoint, count=count, reason=reason))
         if self._closing:
-            self._left[pipe.peer or f"{pipe.endpoint}, which was never reached"] += count
+            trouble = self._trouble.get(pipe.endpoint, "no answer yet")
+            who = pipe.peer or f"{pipe.endpoint}, which was never reached ({trouble})"
+            self._left[who, self._parting or reason] += count
 
     # -- what patterns override ----------------------------------------------------------------------------
 
@@ -452,6 +469,6 @@ class Socket(home.Resident):
     def _check_open(self) -> None:
         self._check_home()
         if self._closing:
-            raise trio.ClosedResourceError(f"this {self._name} has been closed")
+            raise trio.ClosedResourceError(f"this {self._name} is closed: its block has ended, or aclose() was called")
 
 
