@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import sys
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 from attrs import define
 
@@ -74,6 +74,12 @@ class Pipe:
     connected: bool = False
     readable: bool = False
     """The pipe stands in the ring of those that have something to receive."""
+    read: Callable[[], Awaitable[None]] | None = None
+    """Have the calling task wait for this peer and read what it sends, while nobody else does."""
+    stir: Callable[[], object] = nobody
+    """Have who is in `read` come back at once."""
+    wanted: bool = False
+    """One task waits for this peer alone, and would rather have read by itself."""
     in_flight: int = 0
     """Messages taken from the outbox that the kernel does not wholly have yet."""
     in_process: bool = False

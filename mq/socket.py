@@ -80,6 +80,7 @@ class Socket(home.Resident):
         self._pipes: dict[Pipe, None] = {}
         self._places: list[_Place] = []
         self._peer_count = 0
+        self._only_peer: Pipe | None = None
         self._peers_changed = trio.lowlevel.ParkingLot()
         self._places_changed = trio.lowlevel.ParkingLot()
         self._monitors: dict[trio.MemorySendChannel[Event], None] = {}
@@ -306,17 +307,23 @@ class Socket(home.Resident):
         self._pipes[pipe] = None
         self._peer_count += 1
         self._trouble.pop(pipe.endpoint, None)
+        self._find_only_peer()
         self._pipe_connected(pipe)
         self._peers_changed.unpark_all()
 
     def _lost(self, pipe: Pipe, reason: str) -> None:
         pipe.connected = False
         self._peer_count -= 1
+        self._find_only_peer()
         self._pipe_lost(pipe)
         if not pipe.connecting:
             self._forget(pipe, f"the connection ended: {reason}")
         if pipe.progress is not None:
             pipe.progress()
+
+    def _find_only_peer(self) -> None:
+        connected = (pipe for pipe in self._pipes if pipe.connected)
+        self._only_peer = next(connected) if self._peer_count == 1 else None
 
     def _forget(self, pipe: Pipe, reason: str) -> None:
         """Remove ``pipe``, and count what was not sent. What was received stays readable."""

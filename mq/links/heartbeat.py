@@ -21,8 +21,8 @@ async def watch(link: StreamLink, pipe: Pipe, options: Options) -> None:
     patience = interval if options.heartbeat_timeout is None else options.heartbeat_timeout
     sent_before = 0
     while True:
-        if link.heard:
-            link.heard = False
+        if link.reader.heard:
+            link.reader.heard = False
             sent_before = pipe.messages_out
             await trio.sleep(interval)
             continue
@@ -30,7 +30,7 @@ async def watch(link: StreamLink, pipe: Pipe, options: Options) -> None:
         await trio.sleep(patience)
         unfinished = link.connection.unfinished
         owes_an_answer = pipe.messages_out == sent_before and not pipe.in_flight
-        if not link.heard and not link.stalled and (unfinished or owes_an_answer):
+        if not link.reader.heard and not link.reader.stalled and (unfinished or owes_an_answer):
             half = f"; {unfinished}" if unfinished else ""
-            link.end(f"heartbeat: nothing received for {interval + patience:g} s{half}")
+            link.reader.end(f"heartbeat: nothing received for {interval + patience:g} s{half}")
             return

@@ -11,7 +11,7 @@ from ..protocols.zmtp import Connection
 from ..transports import Stream
 from . import heartbeat
 from .owner import Owner
-from .stream import StreamLink
+from .stream import StreamLink, handshake
 
 
 async def hold(owner: Owner, endpoint: str, stream: Stream, pipe: Pipe | None = None) -> bool:
@@ -20,9 +20,8 @@ async def hold(owner: Owner, endpoint: str, stream: Stream, pipe: Pipe | None = 
     ``pipe`` is that of a connecting endpoint; an accepted connection gets its own.
     """
     connection = Connection(owner.socket_type, max_message_size=owner.options.max_message_size)
-    link = StreamLink(stream, connection)
     try:
-        failure = await _shake_hands(owner, endpoint, link, pipe)
+        failure = await _meet(owner, endpoint, stream, connection, pipe)
         if failure:
             owner.report(HandshakeFailed(endpoint=endpoint, peer=stream.peer, reason=failure))
         return not failure
@@ -30,24 +29,26 @@ async def hold(owner: Owner, endpoint: str, stream: Stream, pipe: Pipe | None = 
         stream.close()
 
 
-async def _shake_hands(owner: Owner, endpoint: str, link: StreamLink, pipe: Pipe | None) -> str | None:
+async def _meet(
+    owner: Owner, endpoint: str, stream: Stream, connection: Connection, pipe: Pipe | None
+) -> str | None:
     """Run the whole session. Return why the handshake failed, or None when it did not."""
     patience = owner.options.handshake_timeout
     with trio.move_on_after(patience) as scope:
         try:
-            peer, early = await link.handshake()
+            peer, early = await handshake(stream, connection)
         except PeerError as error:
             return str(error)
         except OSError as error:
-            return f"{error.strerror or error}; {link.connection.unfinished}"
+            return f"{error.strerror or error}; {connection.unfinished}"
     if scope.cancelled_caught:
-        return f"no complete handshake within {patience:g} s: {link.connection.unfinished}"
+        return f"no complete handshake within {patience:g} s: {connection.unfinished}"
     if pipe is None:
         pipe = owner.make_pipe(endpoint, False)
     refusal = owner.refuse(pipe)
     if refusal:
         return refusal
-    pipe.peer = link.stream.peer
+    pipe.peer = stream.peer
     owner.report(
         Handshaken(
             endpoint=endpoint,
@@ -59,10 +60,11 @@ async def _shake_hands(owner: Owner, endpoint: str, link: StreamLink, pipe: Pipe
     )
     owner.connected(pipe)
     reason = "the socket closed"
+    link = StreamLink(stream, connection, pipe)
     try:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(heartbeat.watch, link, pipe, owner.options)
-            reason = await link.run(pipe, early)
+            reason = await link.run(early)
             nursery.cancel_scope.cancel()
     finally:
         owner.lost(pipe, reason)

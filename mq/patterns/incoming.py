@@ -29,6 +29,8 @@ class FairQueue(Socket, trio.abc.ReceiveChannel[bytes]):
         super().__init__(**options)
         self._readable: deque[Pipe] = deque()
         self._receivers = trio.lowlevel.ParkingLot()
+        self._reading: Pipe | None = None
+        """The pipe whose connection a receiving task reads."""
 
     async def receive(self) -> bytes:
         """Receive a message of one frame; waits while there is none.
@@ -43,7 +45,7 @@ class FairQueue(Socket, trio.abc.ReceiveChannel[bytes]):
             await checkpoint()
         ring = self._readable
         while not ring:
-            await self._park(self._receivers, "receive")
+            await self._wait("receive")
         self._received += 1
         pipe = ring[0]
         inbox = pipe.inbox
@@ -68,7 +70,7 @@ class FairQueue(Socket, trio.abc.ReceiveChannel[bytes]):
         if self._received & _TURN == _TURN:
             await checkpoint()
         while not self._readable:
-            await self._park(self._receivers, "receive_multipart")
+            await self._wait("receive_multipart")
         message = self._pop()
         return [message] if type(message) is bytes else message  # type: ignore[return-value]
 
@@ -85,6 +87,22 @@ class FairQueue(Socket, trio.abc.ReceiveChannel[bytes]):
         self._check_open()
         message = self._pop()
         return [message] if type(message) is bytes else message  # type: ignore[return-value]
+
+    async def _wait(self, doing: str) -> None:
+        """Wait until something may be there: read the only peer's connection here if that is possible."""
+        pipe = self._only_peer
+        if pipe is not None and pipe.read is not None and not self._receivers and not self._closing:
+            self._reading = pipe
+            try:
+                await pipe.read()
+            finally:
+                self._reading = None
+            return
+        if self._reading is not None:  # two tasks want what comes, so neither shall keep it to itself
+            self._reading.stir()
+        if pipe is not None:
+            pipe.wanted = not self._receivers
+        await self._park(self._receivers, doing)
 
     def _pop(self) -> Message:
         ring = self._readable
@@ -117,6 +135,8 @@ class FairQueue(Socket, trio.abc.ReceiveChannel[bytes]):
         pipe.readable = True
         pipe.inbox.asleep = False
         self._readable.append(pipe)
+        if self._reading is not None and self._reading is not pipe:
+            self._reading.stir()
         self._receivers.unpark(count=len(pipe.inbox))
 
     def _abandon(self, pipe: Pipe) -> None:
@@ -129,3 +149,5 @@ class FairQueue(Socket, trio.abc.ReceiveChannel[bytes]):
         super()._stop()
         self._readable.clear()
         self._receivers.unpark_all()
+        if self._reading is not None:
+            self._reading.stir()

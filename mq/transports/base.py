@@ -6,7 +6,7 @@ and a wait: a link tries first, and most of the time needs no more than that one
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Protocol
 
 from ..options import Options
@@ -23,11 +23,13 @@ class Stream(Protocol):
     def write_nowait(self, buffers: Sequence[bytes | memoryview]) -> int:
         """Hand over as much of ``buffers`` as fits, and return how many bytes. Raises OSError."""
 
-    async def wait_readable(self) -> None:
-        """Wait until an attempt to read would not block. Raises ``trio.ClosedResourceError`` on close()."""
+    wait_readable: Callable[[], Awaitable[None]]
+    """Wait until an attempt to read would not block. Raises ``trio.ClosedResourceError`` on close() and stir()."""
+    wait_writable: Callable[[], Awaitable[None]]
+    """Wait until an attempt to write would not block. Raises ``trio.ClosedResourceError`` on close() and stir()."""
 
-    async def wait_writable(self) -> None:
-        """Wait until an attempt to write would not block. Raises ``trio.ClosedResourceError`` on close()."""
+    def stir(self) -> None:
+        """Have whoever waits raise ``trio.ClosedResourceError``, to look whether something else has changed."""
 
     def end_writing(self) -> None:
         """Tell the peer that nothing more comes; what was written is still delivered."""

@@ -5,7 +5,8 @@ from __future__ import annotations
 import errno
 import os
 import socket
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 
 import trio
 
@@ -21,6 +22,8 @@ class SocketStream:
         sock.setblocking(False)
         self.peer = peer
         self.read_nowait: Callable[[int], bytes] = sock.recv
+        self.wait_readable: Callable[[], Awaitable[None]] = partial(trio.lowlevel.wait_readable, sock.fileno())
+        self.wait_writable: Callable[[], Awaitable[None]] = partial(trio.lowlevel.wait_writable, sock.fileno())
         self._sock = sock
 
     def write_nowait(self, buffers: Sequence[bytes | memoryview]) -> int:
@@ -28,11 +31,9 @@ class SocketStream:
             return self._sock.send(buffers[0])
         return self._sock.sendmsg(buffers[:_GATHER_LIMIT])
 
-    async def wait_readable(self) -> None:
-        await trio.lowlevel.wait_readable(self._sock)
-
-    async def wait_writable(self) -> None:
-        await trio.lowlevel.wait_writable(self._sock)
+    def stir(self) -> None:
+        if self._sock.fileno() != -1:
+            trio.lowlevel.notify_closing(self._sock)
 
     def end_writing(self) -> None:
         try:
@@ -63,6 +64,8 @@ class SocketListener:
 
     async def accept(self) -> SocketStream:
         while True:
+            if self._sock.fileno() == -1:
+                raise trio.ClosedResourceError("this listener has been closed")
             await trio.lowlevel.wait_readable(self._sock)
             try:
                 sock, _ = self._sock.accept()

@@ -1,0 +1,202 @@
+"""How do messages get from the kernel into an inbox? By the task that wants them, or by the reader's own.
+
+A task that waits in receive() for its only peer reads the connection itself: what comes is in its hands without a
+task switch. It will most likely come back for the next message, so the reader's task does not watch the connection
+meanwhile but stands guard: it sleeps for a moment, and takes the watch when nobody has come back.
+"""
+
+from __future__ import annotations
+
+import trio
+
+from ..errors import ProtocolError
+from ..message import Message
+from ..pipe import Pipe, nobody
+from ..protocols.zmtp import Connection
+from ..transports import Stream
+from .parking import Seat
+from .writing import Writer
+
+_GUARD = 0.05
+"""Seconds that a receiver may be away before the reader's task watches the connection."""
+
+
+class Reader:
+    """Carries what ``stream`` brings, as ``connection`` decodes it, to the inbox of ``pipe``."""
+
+    def __init__(self, stream: Stream, connection: Connection, pipe: Pipe, writer: Writer) -> None:
+        self.heard = True
+        """Bytes came since somebody last cleared this."""
+        self._stream = stream
+        self._connection = connection
+        self._pipe = pipe
+        self._writer = writer
+        self._backlog: list[Message] = []
+        """Messages for which the inbox had no room. While there are any, nothing is read."""
+        self._reason = ""
+        """Why nothing more comes, once nothing does."""
+        self._more = False
+        """The last read was a full one: the next needs no wait."""
+        self._guard = False
+        """Receivers read; our task stands guard."""
+        self._attended = False
+        """One is at it right now."""
+        self._timed = False
+        """Our task will look by itself whether one is."""
+        self._seat = Seat()
+
+    @property
+    def stalled(self) -> bool:
+        """Our own inbox is full, so that nothing is read: silence means nothing."""
+        return bool(self._backlog)
+
+    async def run(self, early: list[Message]) -> str:
+        """Read until the connection ends, and return why it did. ``early`` came with the handshake."""
+        pipe = self._pipe
+        pipe.inbox.resume = self._seat.wake
+        pipe.stir = self._stream.stir
+        self._take_in(early)
+        try:
+            while self._backlog or not self._reason:
+                if self._guard:
+                    await self._stand_guard()
+                elif self._backlog:
+                    await self._wait_for_room()
+                else:
+                    await self._watch()
+        finally:
+            pipe.read = None
+            pipe.inbox.resume = nobody
+        return self._reason
+
+    def end(self, reason: str) -> None:
+        """Have `run` return ``reason``."""
+        self._reason = self._reason or reason
+        self._guard = False
+        self._stream.stir()
+        self._seat.wake()
+
+    # -- our task ------------------------------------------------------------------------------------------
+
+    async def _watch(self) -> None:
+        """Wait for bytes and read them; when a receiver waited for them, leave the next ones to it."""
+        if self._more:
+            await trio.lowlevel.checkpoint()
+        else:
+            try:
+                await self._stream.wait_readable()
+            except trio.ClosedResourceError:
+                return  # somebody stirred all who wait for the stream
+        self._pump()
+        self._guard = self._pipe.wanted and not self._reason
+        self._pipe.wanted = False
+
+    async def _stand_guard(self) -> None:
+        """Sleep while receivers read; stop when none has come back for a while."""
+        if not self._attended:
+            self._pipe.read = self._read
+        self._timed = True
+        with trio.move_on_after(_GUARD) as scope:
+            await self._seat.park()
+        if not scope.cancelled_caught:
+            return
+        if self._attended:
+            self._timed = False
+            await self._seat.park()
+        else:
+            self._leave_to_us()
+
+    def _leave_to_us(self) -> None:
+        self._guard = False
+        self._pipe.read = None
+        self._deliver()
+        self._seat.wake()
+
+    async def _wait_for_room(self) -> None:
+        while self._pipe.inbox.stalled:
+            await self._seat.park()
+        self._deliver()
+
+    # -- a receiver's task ---------------------------------------------------------------------------------
+
+    async def _read(self) -> None:
+        """Wait until something may be in the inbox, reading the connection meanwhile. Stands in `Pipe.read`."""
+        pipe = self._pipe
+        pipe.read = None
+        self._attended = True
+        ours = True
+        try:
+            if self._backlog:
+                self._deliver()
+            else:
+                if not self._more:
+                    await self._stream.wait_readable()
+                self._pump()
+            ours = bool(self._reason) and not self._backlog
+        except trio.ClosedResourceError:
+            pass  # somebody stirred all who wait for the stream
+        finally:
+            self._attended = False
+            if ours:
+                self._leave_to_us()
+            elif self._guard:
+                pipe.read = self._read
+                if not self._timed:
+                    self._seat.wake()
+
+    # -- both ----------------------------------------------------------------------------------------------
+
+    def _pump(self) -> None:
+        """Read once, without waiting, and deliver."""
+        connection = self._connection
+        wanted = connection.wanted
+        self._more = False
+        try:
+            data = self._stream.read_nowait(wanted)
+        except BlockingIOError:
+            return
+        except OSError as error:
+            self._reason = f"{error.strerror or error}{_half(connection)}"
+            return
+        if not data:
+            self._reason = f"the peer closed the connection{_half(connection)}"
+            return
+        self._more = len(data) == wanted
+        self.heard = True
+        self._pipe.bytes_in += len(data)
+        try:
+            messages = connection.decode(data)
+        except ProtocolError as error:
+            messages = error.completed
+            self._reason = str(error)
+        if connection.has_output:
+            self._writer.wake()
+        self._writer.quiet()
+        if messages:
+            self._take_in(messages)
+
+    def _take_in(self, messages: list[Message]) -> None:
+        self._pipe.messages_in += len(messages)
+        self._backlog = messages
+        self._deliver()
+
+    def _deliver(self) -> None:
+        """Put into the inbox what it has room for."""
+        inbox = self._pipe.inbox
+        backlog = self._backlog
+        room = inbox.limit - len(inbox)
+        if len(backlog) <= room:
+            inbox.extend(backlog)
+            self._backlog = []
+        else:
+            inbox.extend(backlog[:room])
+            del backlog[:room]
+            # A receiver that reads will ask for the rest; for others, our task is to be woken.
+            inbox.stalled = not self._guard
+        if inbox.asleep and inbox:
+            inbox.wake()
+
+
+def _half(connection: Connection) -> str:
+    """Say what a connection that ended left half-way, if anything."""
+    return f" in the middle: {connection.unfinished}" if connection.unfinished else ""

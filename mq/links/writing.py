@@ -1,0 +1,164 @@
+"""How do messages get from an outbox into the kernel? At once when it is quiet, in batches when it is not.
+
+The writer's task sleeps while the outbox is empty. The first message after a quiet moment is written by the
+sender itself, with one system call and no task switch; whatever follows in the same tick is joined by the writer
+into one write. Hearing from the peer makes the moment quiet again, so that in a dialogue every message goes
+directly.
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+
+import trio
+
+from ..message import Message
+from ..pipe import Pipe, nobody
+from ..protocols.zmtp import Connection
+from ..transports import Stream
+from .parking import Seat
+
+_BATCH = 1024
+"""Messages written together at most."""
+
+
+class Writer:
+    """Carries the outbox of ``pipe`` to ``stream``, as ``connection`` encodes it."""
+
+    def __init__(self, stream: Stream, connection: Connection, pipe: Pipe) -> None:
+        self._stream = stream
+        self._connection = connection
+        self._pipe = pipe
+        self._limit = pipe.outbox.limit
+        self._batch: list[Message] = []
+        """Messages taken from the outbox and not yet wholly written."""
+        self._unwritten: list[bytes | memoryview] = []
+        """Their bytes that the kernel has not taken."""
+        self._written = 0
+        """Their bytes that it has."""
+        self._seat = Seat()
+
+    async def run(self) -> None:
+        """Write what comes into the outbox, until cancelled."""
+        outbox = self._pipe.outbox
+        connection = self._connection
+        while True:
+            while outbox or self._unwritten or connection.has_output:
+                if not self._unwritten:
+                    self._take()
+                await self._write()
+                # What other tasks send while they have their turn joins the next batch.
+                await trio.lowlevel.checkpoint()
+            outbox.wake = self._write_directly
+            outbox.asleep = True
+            await self._seat.park()
+
+    def wake(self) -> None:
+        """Have the task look at the outbox and at the connection's own output."""
+        self._pipe.outbox.asleep = False
+        self._seat.wake()
+
+    def quiet(self) -> None:
+        """The peer was heard: what is sent next may go directly."""
+        outbox = self._pipe.outbox
+        if outbox.asleep:
+            outbox.wake = self._write_directly
+
+    def put_back(self) -> None:
+        """Return to the outbox the messages that the peer cannot have: not all of their bytes were written."""
+        size_of = self._connection.encoded_size
+        written = self._written
+        gone = 0
+        for message in self._batch:
+            written -= size_of(message)
+            if written < 0:
+                break
+            gone += 1
+        unsent = self._batch[gone:]
+        del self._batch[gone:]
+        outbox = self._pipe.outbox
+        outbox.asleep = False
+        outbox.wake = nobody
+        outbox.extendleft(reversed(unsent))
+        self._unwritten = []
+        self._settle()
+
+    def _write_directly(self) -> None:
+        """Write from the sender's task. Never waits: what the kernel does not take is the writer's."""
+        pipe = self._pipe
+        pipe.outbox.wake = self.wake
+        self._take()
+        unwritten = self._unwritten
+        try:
+            count = self._stream.write_nowait(unwritten)
+        except OSError:  # it would block; or the connection broke, which the reader finds and explains
+            self.wake()
+            return
+        if len(unwritten) == 1 and count == len(unwritten[0]):
+            unwritten.clear()
+            pipe.bytes_out += count
+        else:
+            self._advance(count)
+        if unwritten:
+            self.wake()
+        else:
+            self._settle()
+
+    async def _write(self) -> None:
+        while self._unwritten:
+            try:
+                self._advance(self._stream.write_nowait(self._unwritten))
+            except BlockingIOError:
+                with suppress(trio.ClosedResourceError):  # somebody stirred all who wait for the stream
+                    await self._stream.wait_writable()
+            except OSError:
+                # What the peer sent before it went is still to be read: the reader ends the link.
+                await trio.sleep_forever()
+        self._settle()
+
+    def _take(self) -> None:
+        """Take a batch from the outbox. Until it is written it counts for the high-water mark."""
+        outbox = self._pipe.outbox
+        if len(outbox) <= _BATCH:
+            self._batch = list(outbox)
+            outbox.clear()
+        else:
+            self._batch = [outbox.popleft() for _ in range(_BATCH)]
+        self._pipe.in_flight = len(self._batch)
+        outbox.limit = self._limit - len(self._batch)
+        self._unwritten = self._connection.encode(self._batch) if self._batch else []  # type: ignore[assignment]
+        if self._connection.has_output:
+            output = self._connection.take_output()
+            self._unwritten.insert(0, output)
+            self._written = -len(output)
+
+    def _advance(self, count: int) -> None:
+        self._written += count
+        self._pipe.bytes_out += count
+        unwritten = self._unwritten
+        whole = 0
+        for buffer in unwritten:
+            if len(buffer) > count:
+                break
+            count -= len(buffer)
+            whole += 1
+        del unwritten[:whole]
+        if count:
+            unwritten[0] = memoryview(unwritten[0])[count:]
+        if self._pipe.progress is not None:
+            self._pipe.progress()
+
+    def _settle(self) -> None:
+        """Forget a batch that is wholly written, and let senders go on."""
+        pipe = self._pipe
+        outbox = pipe.outbox
+        pipe.messages_out += len(self._batch)
+        pipe.in_flight = 0
+        self._batch = []
+        self._written = 0
+        outbox.limit = self._limit
+        if outbox.stalled and len(outbox) <= outbox.low:
+            outbox.stalled = False
+            outbox.resume()
+        if pipe.progress is not None:
+            pipe.progress()
