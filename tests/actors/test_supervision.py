@@ -180,7 +180,7 @@ async def test_a_child_that_does_not_stop_in_time_is_killed(place):
         await root.stop("mule")
         (info,) = root.children()
         assert info.state == "down"
-        assert info.reason == (actors.Signal(9) if place == "process" else actors.Killed())
+        assert info.reason == actors.Killed()
 
 
 class Stubborn(actors.Actor):
