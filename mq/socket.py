@@ -447,7 +447,10 @@ class Socket(home.Resident):
             return
         if not self._peer_count and not self._hinted:
             self._hinted = True
-            log.warning("%s.%s() waits: %s", self._name, doing, self._whereabouts())
+            # To listen and wait for whoever may come is what servers do.
+            serves = doing.startswith("receive") and self._places and not self._trouble
+            level = logging.INFO if serves else logging.WARNING
+            log.log(level, "%s.%s() waits: %s", self._name, doing, self._whereabouts())
         self._check_open()
         await lot.park()
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 import trio
 
-from ..errors import PeerError
+from ..errors import PeerError, ProtocolError
 from ..message import Message
 from ..pipe import Pipe
 from ..protocols.zmtp import Connection, Peer
@@ -25,7 +27,12 @@ async def handshake(stream: Stream, connection: Connection) -> tuple[Peer, list[
         data = stream.read_nowait(connection.wanted)
         if not data:
             raise PeerError(f"the peer closed the connection in the handshake: {connection.unfinished}")
-        messages = connection.decode(data)
+        try:
+            messages = connection.decode(data)
+        except ProtocolError:
+            with suppress(OSError):  # our side of the handshake tells the peer what is wrong
+                stream.write_nowait([connection.take_output()])
+            raise
         await _say(stream, connection.take_output())
     return connection.peer, messages
 
