@@ -448,7 +448,8 @@ class Socket(home.Resident):
         if not self._peer_count and not self._hinted:
             self._hinted = True
             # To listen and wait for whoever may come is what servers do.
-            serves = doing.startswith("receive") and self._places and not self._trouble
+            listens = all(place.listener is not None for place in self._places)
+            serves = doing.startswith("receive") and self._places and listens and not self._trouble
             level = logging.INFO if serves else logging.WARNING
             log.log(level, "%s.%s() waits: %s", self._name, doing, self._whereabouts())
         self._check_open()
