@@ -16,6 +16,8 @@ from typing import Any
 
 import attrs
 
+from actors.stage import PipelineError
+
 __all__ = ["Entry", "Ledger"]
 
 
@@ -28,7 +30,7 @@ class Entry:
     value: Any
     stage: int = 0
     deaths: int = 0
-    error: Exception | None = None
+    error: PipelineError | None = None
 
     @property
     def suspect(self) -> bool:
@@ -53,6 +55,7 @@ class Ledger:
     settled: int = attrs.field(default=0, init=False)
     redelivered: int = attrs.field(default=0, init=False)
     duplicates: int = attrs.field(default=0, init=False)
+    suspects: int = attrs.field(default=0, init=False)
     closed: bool = attrs.field(default=False, init=False)
     _waiting: list[deque[Entry]] = attrs.field(init=False)
     _held: dict[tuple[int, int], dict[int, Entry]] = attrs.field(factory=dict, init=False)
@@ -116,7 +119,7 @@ class Ledger:
             self._ready[index] = entry
         return True
 
-    def fail(self, stage: int, worker: int, index: int, error: Exception) -> bool:
+    def fail(self, stage: int, worker: int, index: int, error: PipelineError) -> bool:
         """Let an item skip the rest of its stages; it comes out at its place, with its error."""
         entry = self._release(stage, worker, index)
         if entry is None:
@@ -133,6 +136,7 @@ class Ledger:
             entry = held.get(index)
             if entry is None:
                 continue
+            self.suspects += not entry.suspect
             entry.deaths += 1
             if entry.deaths > self.redeliveries:
                 given_up.append(entry)
@@ -162,4 +166,6 @@ class Ledger:
         entry = self._held.get((stage, worker), {}).pop(index, None)
         if entry is None:
             self.duplicates += 1
+        else:
+            self.suspects -= entry.suspect
         return entry

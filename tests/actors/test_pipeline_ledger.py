@@ -1,5 +1,7 @@
 """The pipeline's book keeps its promises under any order of events: bounded, complete, once, in order."""
 
+import itertools
+
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
@@ -83,6 +85,13 @@ class AnyOrderOfEvents(RuleBasedStateMachine):
     def a_suspect_is_alone_on_its_worker(self) -> None:
         for entries in self.held.values():
             assert len(entries) <= 1 or not any(entry.suspect for entry in entries)
+
+    @invariant()
+    def suspects_are_counted(self) -> None:
+        held = [entry for holder in self.ledger._held.values() for entry in holder.values()]
+        everything = [*held, *itertools.chain(*self.ledger._waiting)]
+        assert self.ledger.suspects == sum(entry.suspect for entry in everything)
+        assert len(everything) + len(self.ledger._ready) == self.ledger.live
 
     def teardown(self) -> None:
         if not hasattr(self, "ledger"):
