@@ -29,6 +29,7 @@ from actors.reasons import (
 )  # fmt: skip
 from actors.ref import Ref
 from actors.root import Root, open_supervisor
+from actors.run import run
 from actors.spec import Backoff, Child, Supervisor
 from actors.stage import PipelineError, Progress, Report, Stage
 from actors.stream import Stream

@@ -75,6 +75,10 @@ class Root:
         """How many children there are, by kind."""
         return self._keeper.count()
 
+    async def wait_idle(self) -> None:
+        """Wait until every child is down for good: none runs, and none will be started again."""
+        await self._keeper.wait_idle()
+
     async def get(self, path: str) -> Ref[Any]:
         """The actor called "name" or "supervisor/name". Raises NoSuchChild."""
         return await find_below(self._keeper, path)
@@ -105,7 +109,14 @@ async def open_supervisor(
     RestartsExhausted comes out of it; StartFailed if one of `children` does not become ready.
     """
     spec = Supervisor(*children, strategy=strategy, intensity=intensity, period=period, name=name)
-    uid = new_root()
+    async with open_root(spec) as root:
+        yield root
+
+
+@asynccontextmanager
+async def open_root(spec: Supervisor) -> AsyncIterator[Root]:
+    """The same from a ready-made spec."""
+    uid, name = new_root(), spec.name or "root"
     with _directory() as directory:
         async with scopes.apart(open_node(directory, f"{uid}n")) as node:
             context = Context(name, uid, 0, directory, 1000, ())

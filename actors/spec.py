@@ -24,8 +24,8 @@ def _one_of(names: object) -> Callable[[Any, "attrs.Attribute[Any]", Any], None]
 
 
 def _seconds(_owner: object, attribute: "attrs.Attribute[Any]", value: object) -> None:
-    good = isinstance(value, int | float) and not isinstance(value, bool)
-    if not good or math.isnan(value) or value < 0:  # type: ignore[operator]
+    good = isinstance(value, int | float) and not isinstance(value, bool) and value >= 0
+    if not good:
         raise SpecError(f"{attribute.name}={value!r}: expected seconds, 0 or more, math.inf for ever")
 
 
@@ -109,7 +109,7 @@ class Child:
     ) -> None:
         if not isinstance(cls, type):
             raise SpecError(f"{cls!r}: expected an Actor class")
-        self.__attrs_init__(  # type: ignore[attr-defined]
+        self.__attrs_init__(
             cls, args, kwargs, place, name, restart, shutdown, start_timeout, backoff, mailbox
         )
 
@@ -157,7 +157,7 @@ class Supervisor:
         for child in children:
             if not isinstance(child, Child | Supervisor):
                 raise SpecError(f"{child!r}: expected a Child or a Supervisor")
-        self.__attrs_init__(  # type: ignore[attr-defined]
+        self.__attrs_init__(
             children, strategy, intensity, period, place, name, restart, shutdown, start_timeout, backoff
         )
         names = [child.name for child in children if child.name]

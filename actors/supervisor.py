@@ -98,6 +98,7 @@ class Keeper:
         self._budget = Budget(spec.intensity, spec.period)
         self._causes: list[tuple[str, Reason]] = []
         self._closing = False
+        self._changed = trio.lowlevel.ParkingLot()
         node.board.name(context.uid, self._find)
 
     # -- what one may ask of it
@@ -153,6 +154,12 @@ class Keeper:
 
     def get(self, name: str) -> Ref[Any]:
         return self._slot(name).ref
+
+    async def wait_idle(self) -> None:
+        """Wait until every child is down for good."""
+        await trio.lowlevel.checkpoint()
+        while any(slot.state != "down" for slot in self._slots.values()):
+            await self._changed.park()
 
     # -- beginning and end
 
@@ -262,6 +269,7 @@ class Keeper:
     def _down(self, slot: Slot, generation: int, reason: Reason, final: bool) -> None:
         slot.reason = reason
         slot.generation = next(self._generations)
+        self._changed.unpark_all()
         self.node.board.put(Down(slot.ref.uid, generation, slot.generation, reason, final))
 
     async def _halt(self, slot: Slot, final: bool) -> None:

@@ -15,8 +15,8 @@ from ..options import OptionArguments
 from ..pipe import Pipe
 from ..socket import Socket
 
-_TURN = 255
-"""A task that never has to wait lets the others run at every 256th message."""
+_TURN = 256
+"""Messages after which a task that never has to wait lets the others run."""
 
 
 class RoundRobin(Socket, trio.abc.SendChannel[bytes]):
@@ -29,6 +29,7 @@ class RoundRobin(Socket, trio.abc.SendChannel[bytes]):
         super().__init__(**options)
         self._ring: deque[Pipe] = deque()
         self._senders = trio.lowlevel.ParkingLot()
+        self._send_turn = _TURN
 
     async def send(self, message: bytes) -> None:
         """Send a message of one frame; waits while every peer's queue is full, or nobody is there.
@@ -41,11 +42,13 @@ class RoundRobin(Socket, trio.abc.SendChannel[bytes]):
             self._complain()
         if type(message) is not bytes and not isinstance(message, Frames):
             message = as_frame(message)
-        if self._sent & _TURN == _TURN:
+        if self._sent >= self._send_turn:
             await checkpoint()
+            self._send_turn = self._sent + _TURN
         ring = self._ring
-        while not ring:
-            await self._park(self._senders, "send")
+        if not ring:
+            await self._send_later(message)
+            return
         self._sent += 1
         pipe = ring[0]
         outbox = pipe.outbox
@@ -60,6 +63,13 @@ class RoundRobin(Socket, trio.abc.SendChannel[bytes]):
     async def send_multipart(self, frames: Iterable[Buffer]) -> None:
         """Send a message of one or more frames, whole or not at all. Otherwise as `send`."""
         await self.send(as_message(frames))  # type: ignore[arg-type]
+
+    async def _send_later(self, message: Message) -> None:
+        while not self._ring:
+            await self._park(self._senders, "send")
+        self._put(message)
+        if self._ring:  # there is room for more senders than were woken
+            self._senders.unpark()
 
     def send_nowait(self, message: bytes) -> None:
         """Send if that is possible at once, else raise ``trio.WouldBlock``."""

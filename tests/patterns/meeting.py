@@ -1,0 +1,48 @@
+"""How do the sockets of a test meet, and what do they say? Addresses, numbered messages, full queues."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import trio
+from trio.testing import wait_all_tasks_blocked
+
+import mq
+
+
+async def reserved(endpoint: str) -> str:
+    """Return an address that can be bound, and connected to before: the one that ``endpoint`` resolves to now."""
+    async with mq.Pull() as pull:
+        return pull.bind(endpoint)
+
+
+def another(endpoint: str) -> str:
+    """Return a second endpoint of the same transport."""
+    return endpoint if endpoint.endswith(":*") else f"{endpoint}-{another.__name__}"
+
+
+def numbered(count: int) -> list[bytes]:
+    """Return as many different messages, in order."""
+    return [b"%d" % number for number in range(count)]
+
+
+async def receive_all(socket: Any, count: int) -> list[bytes]:
+    """Receive ``count`` messages."""
+    return [await socket.receive() for _ in range(count)]
+
+
+async def fill(socket: Any, body: bytes) -> int:
+    """Send ``body`` until nothing takes it any more; return how many were sent."""
+    sent = 0
+    while True:
+        try:
+            while True:
+                socket.send_nowait(body)
+                sent += 1
+        except trio.WouldBlock:
+            await wait_all_tasks_blocked(0.02)
+        try:
+            socket.send_nowait(body)
+            sent += 1
+        except trio.WouldBlock:
+            return sent
