@@ -161,11 +161,11 @@ async def good_company(endpoint: str, **options: Any) -> AsyncIterator[Company]:
 
 async def heartbeats(count: int, interval: float) -> None:
     """Let a socket with heartbeats at ``interval`` send that many: a clock that goes by what others had time for."""
-    async with mq.Pair(heartbeat_interval=interval, heartbeat_timeout=30) as pair:
-        async with raw_peer(pair.bind("tcp://127.0.0.1:*")) as raw:
-            await raw.shake_hands(b"PAIR")
-            for _ in range(count):
-                await raw.answer_ping()
+    pair = mq.Pair(heartbeat_interval=interval, heartbeat_timeout=30)
+    async with pair, raw_peer(pair.bind("tcp://127.0.0.1:*")) as raw:
+        await raw.shake_hands(b"PAIR")
+        for _ in range(count):
+            await raw.answer_ping()
 
 
 def messages(start: int, count: int) -> bytes:

@@ -11,7 +11,7 @@ from mq.protocols.zmtp import Connection
 
 from .wire import byte_by_byte, command, cut, cuts, frame, hear, listening, multipart, opening, steady
 
-EDGES = [0, 1, 2, 254, 255, 256, 257, 32767, 32768, 65534, 65535, 65536, 300_000]
+EDGES = [0, 1, 2, 254, 255, 256, 257, 32767, 32768, 65534, 65535, 65536, 262_144, 700_000]
 
 
 @pytest.mark.parametrize("size", EDGES)
@@ -65,6 +65,17 @@ def test_large_frames_are_handed_over_uncopied() -> None:
 def test_small_frames_are_handed_over_together() -> None:
     assert len(listening("PUSH").encode([b"small"] * 1000)) == 1
     assert len(listening("PUSH").encode([b"small", [b"a", b"b"]] * 100)) == 1
+
+
+@pytest.mark.parametrize("size", [262_143, 262_144, 300_000, 4 * 2**20, 9 * 2**20 + 1])
+@pytest.mark.parametrize("piece", [1000, 65_536, 262_144, 5 * 2**20])
+def test_large_frames_come_whole_in_pieces_of_any_size(size: int, piece: int) -> None:
+    said = frame(b"a") + frame(b"s" * size, 1) + frame(b"t" * size) + frame(b"b") + frame(b"u" * size) + frame(b"c")
+    connection = listening()
+    heard = hear(connection, [said[at : at + piece] for at in range(0, len(said), piece)])
+    assert heard.messages == [b"a", [b"s" * size, b"t" * size], b"b", b"u" * size, b"c"]
+    assert connection.unfinished == ""
+    assert connection.space is None
 
 
 # -- runs of frames of one size ----------------------------------------------------------------------------
@@ -246,7 +257,8 @@ def test_a_size_beyond_63_bits_is_refused_without_any_limit(flags: int, size: in
 def test_an_announced_size_takes_no_memory(size: int) -> None:
     connection = listening()
     assert connection.decode(b"\x02" + size.to_bytes(8, "big") + b"start") == []
-    assert connection.wanted <= 16 * 1024 * 1024
+    assert connection.space is not None
+    assert len(connection.space) <= 16 * 1024 * 1024
     assert f"5 of the {size} bytes" in connection.unfinished
 
 

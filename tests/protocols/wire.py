@@ -65,12 +65,23 @@ class Heard:
     """It may quote what had come so far, which depends on the cut."""
 
 
+def feed(connection: Connection, piece: bytes) -> list[bytes | list[bytes]]:
+    """Hand ``piece`` over as a link does: into the space for a large frame when there is one."""
+    messages: list[bytes | list[bytes]] = []
+    while piece and (space := connection.space) is not None:
+        count = min(len(space), len(piece))
+        space[:count] = piece[:count]
+        piece = piece[count:]
+        messages += connection.filled(count)
+    return messages + connection.decode(piece) if piece else messages
+
+
 def hear(connection: Connection, pieces: Iterable[bytes]) -> Heard:
     """Feed ``pieces`` to ``connection`` until they end, or it refuses them."""
     heard = Heard(answers=connection.take_output())
     try:
         for piece in pieces:
-            heard.messages += connection.decode(piece)
+            heard.messages += feed(connection, piece)
             heard.answers += connection.take_output()
     except ProtocolError as error:
         heard.messages += error.completed
