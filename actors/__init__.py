@@ -41,4 +41,5 @@ __all__ = [
     "PipelineError", "Progress", "Reason", "Ref", "RemoteError", "RemoteTraceback", "Report",
     "RestartsExhausted", "Root", "Shutdown", "Signal", "SpecError", "Stage", "StartFailed",
     "StartTimeout", "Stream", "Supervisor", "UnknownMessage", "concurrent", "open_supervisor",
+    "run",
 ]  # fmt: skip

@@ -3,6 +3,7 @@
 import logging
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 
 import outcome
 import trio
@@ -32,10 +33,8 @@ class _Thread:
 
     def _main(self) -> None:
         self.result = outcome.capture(trio.run, self._run)
-        try:
+        with suppress(trio.RunFinishedError):  # left behind, and the run that started it is over
             self._home.run_sync_soon(self.ended.set)
-        except trio.RunFinishedError:
-            pass  # it was left behind, and the run that started it is over
 
     async def _run(self) -> None:
         self._token = trio.lowlevel.current_trio_token()
@@ -48,10 +47,8 @@ class _Thread:
         self._killed = True
         if self._token is not None:
             cancel: Callable[[], None] = self._scope.cancel
-            try:
+            with suppress(trio.RunFinishedError):
                 self._token.run_sync_soon(cancel)
-            except trio.RunFinishedError:
-                pass
 
 
 async def run(where: str, name: str, node: Node) -> Reason | None:

@@ -35,6 +35,11 @@ async def test_a_crash_in_a_cast_restarts_the_actor_and_the_reference_still_work
         assert await ann.deposit(1) == 1
 
 
+async def to_the_end(stream):
+    async for _ in stream:
+        await trio.lowlevel.checkpoint()
+
+
 async def test_callers_of_an_actor_that_dies_hear_of_it(place):
     async with actors.open_supervisor() as root:
         diary = await root.start(Diary)
@@ -42,8 +47,7 @@ async def test_callers_of_an_actor_that_dies_hear_of_it(place):
 
         async def stream():
             with pytest.raises(actors.ActorDied):
-                async for _ in gate.count_for_ever():
-                    await trio.lowlevel.checkpoint()
+                await to_the_end(gate.count_for_ever())
 
         async def call():
             with pytest.raises(actors.ActorDied, match="crashed: RuntimeError"):
@@ -85,13 +89,17 @@ async def test_a_killed_process_fails_its_callers_and_is_restarted():
         assert await gate.pid() != pid
 
 
+async def crash_three_times(place):
+    async with actors.open_supervisor(intensity=2) as root:
+        ann = await root.start(Account, "ann", place=place)
+        for _ in range(3):
+            await crash(ann)
+        await trio.sleep_forever()
+
+
 async def test_more_restarts_than_the_intensity_end_the_supervisor(place):
     with pytest.raises(actors.RestartsExhausted) as caught:
-        async with actors.open_supervisor(intensity=2) as root:
-            ann = await root.start(Account, "ann", place=place)
-            for _ in range(3):
-                await crash(ann)
-            await trio.sleep_forever()
+        await crash_three_times(place)
     assert [name for name, _ in caught.value.causes] == ["root/account"] * 3
 
 
@@ -264,10 +272,13 @@ class Finder(actors.Actor):
 
 
 async def test_an_exception_in_the_block_comes_out_as_itself(place):
-    with pytest.raises(KeyError, match="mine"):
+    async def block():
         async with actors.open_supervisor() as root:
             await root.start(Account, "ann", place=place)
             raise KeyError("mine")
+
+    with pytest.raises(KeyError, match="mine"):
+        await block()
 
 
 async def test_cancelling_the_block_still_lets_the_children_stop(place):
