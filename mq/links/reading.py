@@ -8,17 +8,29 @@ meanwhile but stands guard: it sleeps for a moment, and takes the watch when nob
 from __future__ import annotations
 
 import trio
+from attrs import frozen
 
 from ..errors import ProtocolError
 from ..message import Message
 from ..pipe import Pipe, nobody
-from ..protocols.zmtp import Connection
+from ..protocols.zmtp import READ_SIZE, Connection
 from ..transports import Stream
 from .parking import Seat
 from .writing import Writer
 
+_SMALL_READ = 16 * 1024
+
 _GUARD = 0.05
 """Seconds that a receiver may be away before the reader's task watches the connection."""
+
+
+@frozen
+class Early:
+    """What came in the same bytes as the end of the handshake."""
+
+    messages: list[Message]
+    fault: str = ""
+    """What is wrong with the bytes behind the messages."""
 
 
 class Reader:
@@ -35,8 +47,10 @@ class Reader:
         """Messages for which the inbox had no room. While there are any, nothing is read."""
         self._reason = ""
         """Why nothing more comes, once nothing does."""
+        self._size = _SMALL_READ
+        """Bytes to ask the kernel for next. Much memory costs much time to make, also when little of it is used."""
         self._more = False
-        """The last read was a full one: the next needs no wait."""
+        """The last read left reason to read again without a wait."""
         self._guard = False
         """Receivers read; our task stands guard."""
         self._attended = False
@@ -50,12 +64,13 @@ class Reader:
         """Our own inbox is full, so that nothing is read: silence means nothing."""
         return bool(self._backlog)
 
-    async def run(self, early: list[Message]) -> str:
-        """Read until the connection ends, and return why it did. ``early`` came with the handshake."""
+    async def run(self, early: Early) -> str:
+        """Read until the connection ends, and return why it did."""
         pipe = self._pipe
         pipe.inbox.resume = self._seat.wake
         pipe.stir = self._stream.stir
-        self._take_in(early)
+        self._reason = early.fault
+        self._take_in(early.messages)
         try:
             while self._backlog or not self._reason:
                 if self._guard:
@@ -87,9 +102,12 @@ class Reader:
                 await self._stream.wait_readable()
             except trio.ClosedResourceError:
                 return  # somebody stirred all who wait for the stream
+        pipe = self._pipe
+        before = pipe.messages_in
         self._pump()
-        self._guard = self._pipe.wanted and not self._reason
-        self._pipe.wanted = False
+        if pipe.messages_in != before:  # half a message wakes nobody who could read the rest
+            self._guard = pipe.wanted and not self._reason
+            pipe.wanted = False
 
     async def _stand_guard(self) -> None:
         """Sleep while receivers read; stop when none has come back for a while."""
@@ -149,23 +167,34 @@ class Reader:
     def _pump(self) -> None:
         """Read once, without waiting, and deliver."""
         connection = self._connection
-        wanted = connection.wanted
         self._more = False
+        space = connection.space
+        size = self._size
+        data = b""
         try:
-            data = self._stream.read_nowait(wanted)
+            if space is None:
+                data = self._stream.read_nowait(size)
+                count = len(data)
+            else:
+                count = self._stream.read_into_nowait(space)
         except BlockingIOError:
             return
         except OSError as error:
             self._reason = f"{error.strerror or error}{_half(connection)}"
             return
-        if not data:
+        if not count:
             self._reason = f"the peer closed the connection{_half(connection)}"
             return
-        self._more = len(data) == wanted
+        # While a large frame comes, its sender is filling the kernel's buffer as we empty it.
+        self._more = space is not None or count == size
+        if self._more:
+            self._size = min(size * 4, READ_SIZE)
+        elif count < size // 4:
+            self._size = max(size // 4, _SMALL_READ)
         self.heard = True
-        self._pipe.bytes_in += len(data)
+        self._pipe.bytes_in += count
         try:
-            messages = connection.decode(data)
+            messages = connection.decode(data) if space is None else connection.filled(count)
         except ProtocolError as error:
             messages = error.completed
             self._reason = str(error)

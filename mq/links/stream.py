@@ -7,34 +7,35 @@ from contextlib import suppress
 import trio
 
 from ..errors import PeerError, ProtocolError
-from ..message import Message
 from ..pipe import Pipe
-from ..protocols.zmtp import Connection, Peer
+from ..protocols.zmtp import READ_SIZE, Connection, Peer
 from ..transports import Stream
-from .reading import Reader
+from .reading import Early, Reader
 from .writing import Writer
 
 
-async def handshake(stream: Stream, connection: Connection) -> tuple[Peer, list[Message]]:
-    """Greet and agree on a mechanism. Return the peer, and the messages that came with its last step.
+async def handshake(stream: Stream, connection: Connection) -> tuple[Peer, Early]:
+    """Greet and agree on a mechanism. Return the peer, and what came in the same bytes as its last step.
 
     Raises `PeerError` or OSError.
     """
-    messages: list[Message] = []
+    early = Early([])
     await _say(stream, connection.take_output())
     while connection.peer is None:
         await stream.wait_readable()
-        data = stream.read_nowait(connection.wanted)
+        data = stream.read_nowait(READ_SIZE)
         if not data:
             raise PeerError(f"the peer closed the connection in the handshake: {connection.unfinished}")
         try:
-            messages = connection.decode(data)
-        except ProtocolError:
+            early = Early(connection.decode(data))
+        except ProtocolError as error:
+            if connection.peer is not None:
+                return connection.peer, Early(error.completed, str(error))
             with suppress(OSError):  # our side of the handshake tells the peer what is wrong
                 stream.write_nowait([connection.take_output()])
             raise
         await _say(stream, connection.take_output())
-    return connection.peer, messages
+    return connection.peer, early
 
 
 async def _say(stream: Stream, output: bytes) -> None:
@@ -53,8 +54,8 @@ class StreamLink:
         self.writer = Writer(stream, connection, pipe)
         self.reader = Reader(stream, connection, pipe, self.writer)
 
-    async def run(self, early: list[Message]) -> str:
-        """Carry messages until the connection ends; return why it did. ``early`` came with the handshake.
+    async def run(self, early: Early) -> str:
+        """Carry messages until the connection ends; return why it did.
 
         What the kernel did not wholly take goes back into the outbox, in order.
         """

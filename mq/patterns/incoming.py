@@ -15,8 +15,8 @@ from ..options import OptionArguments
 from ..pipe import Pipe
 from ..socket import Socket
 
-_TURN = 255
-"""A task that never has to wait lets the others run at every 256th message."""
+_TURN = 256
+"""Messages after which a task that never has to wait lets the others run."""
 
 
 class FairQueue(Socket, trio.abc.ReceiveChannel[bytes]):
@@ -29,6 +29,7 @@ class FairQueue(Socket, trio.abc.ReceiveChannel[bytes]):
         super().__init__(**options)
         self._readable: deque[Pipe] = deque()
         self._receivers = trio.lowlevel.ParkingLot()
+        self._receive_turn = _TURN
         self._reading: Pipe | None = None
         """The pipe whose connection a receiving task reads."""
 
@@ -41,22 +42,24 @@ class FairQueue(Socket, trio.abc.ReceiveChannel[bytes]):
         """
         if self._thread != get_ident():
             self._complain()
-        if self._received & _TURN == _TURN:
+        if self._received >= self._receive_turn:
             await checkpoint()
+            self._receive_turn = self._received + _TURN
         ring = self._readable
-        while not ring:
-            await self._wait("receive")
-        self._received += 1
-        pipe = ring[0]
-        inbox = pipe.inbox
-        message = inbox.popleft()
-        if not inbox:
-            self._empty(pipe)
-        elif len(ring) > 1:
-            ring.rotate(-1)
-        if inbox.stalled and len(inbox) <= inbox.low:
-            inbox.stalled = False
-            inbox.resume()
+        if ring:
+            self._received += 1
+            pipe = ring[0]
+            inbox = pipe.inbox
+            message = inbox.popleft()
+            if not inbox:
+                self._empty(pipe)
+            elif len(ring) > 1:
+                ring.rotate(-1)
+            if inbox.stalled and len(inbox) <= inbox.low:
+                inbox.stalled = False
+                inbox.resume()
+        else:
+            message = await self._receive_later("receive")
         if type(message) is bytes:
             return message
         raise MultipartMessage(message)  # type: ignore[arg-type]
@@ -67,11 +70,10 @@ class FairQueue(Socket, trio.abc.ReceiveChannel[bytes]):
         """Receive any message as the list of its frames. Otherwise as `receive`."""
         if self._thread != get_ident():
             self._complain()
-        if self._received & _TURN == _TURN:
+        if self._received >= self._receive_turn:
             await checkpoint()
-        while not self._readable:
-            await self._wait("receive_multipart")
-        message = self._pop()
+            self._receive_turn = self._received + _TURN
+        message = self._pop() if self._readable else await self._receive_later("receive_multipart")
         return [message] if type(message) is bytes else message  # type: ignore[return-value]
 
     def receive_nowait(self) -> bytes:
@@ -87,6 +89,14 @@ class FairQueue(Socket, trio.abc.ReceiveChannel[bytes]):
         self._check_open()
         message = self._pop()
         return [message] if type(message) is bytes else message  # type: ignore[return-value]
+
+    async def _receive_later(self, doing: str) -> Message:
+        while not self._readable:
+            await self._wait(doing)
+        message = self._pop()
+        if self._readable:  # more has come than receivers were woken for
+            self._receivers.unpark()
+        return message
 
     async def _wait(self, doing: str) -> None:
         """Wait until something may be there: read the only peer's connection here if that is possible."""

@@ -19,6 +19,8 @@ class Stream(Protocol):
     """The other side's address, for events."""
     read_nowait: Callable[[int], bytes]
     """Return up to so many bytes, ``b""`` when the peer has ended its side. Raises OSError when it is gone."""
+    read_into_nowait: Callable[[memoryview], int]
+    """The same, into a buffer; return how many bytes there are in it, 0 when the peer has ended its side."""
 
     def write_nowait(self, buffers: Sequence[bytes | memoryview]) -> int:
         """Hand over as much of ``buffers`` as fits, and return how many bytes. Raises OSError."""

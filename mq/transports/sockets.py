@@ -12,7 +12,9 @@ import trio
 
 from ..errors import BindError
 
-_GATHER_LIMIT = 1024  # IOV_MAX on Linux and macOS
+_GATHER_LIMIT = 64
+"""Buffers offered to the kernel at once: more than it takes, and few enough to be offered again and again."""
+
 
 
 class SocketStream:
@@ -22,6 +24,7 @@ class SocketStream:
         sock.setblocking(False)
         self.peer = peer
         self.read_nowait: Callable[[int], bytes] = sock.recv
+        self.read_into_nowait: Callable[[memoryview], int] = sock.recv_into
         self.wait_readable: Callable[[], Awaitable[None]] = partial(trio.lowlevel.wait_readable, sock.fileno())
         self.wait_writable: Callable[[], Awaitable[None]] = partial(trio.lowlevel.wait_writable, sock.fileno())
         self._sock = sock

@@ -70,9 +70,13 @@ class Connection:
         return bool(self._output)
 
     @property
-    def wanted(self) -> int:
-        """Bytes to ask the kernel for next."""
-        return self._decoder.wanted
+    def space(self) -> memoryview | None:
+        """Where the next bytes are to be put, when a large frame is on its way; report them to `filled`."""
+        return self._decoder.space
+
+    def filled(self, count: int) -> list[Message]:
+        """As ``decode``, for ``count`` bytes put into `space`."""
+        return self._decoder.filled(count)
 
     @property
     def unfinished(self) -> str:

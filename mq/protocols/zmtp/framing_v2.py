@@ -21,8 +21,8 @@ from .commands import COMMAND, LONG, MORE
 READ_SIZE = 256 * 1024
 """Bytes to ask the kernel for when no large frame is on its way."""
 
-READ_LIMIT = 8 * 1024 * 1024
-"""Bytes to ask for at most: a peer may announce a frame larger than any memory."""
+JOINED = 64 * 1024
+"""Bytes of small frames joined into one buffer, about: so many stay in the cache between the copies."""
 
 LARGE = 32 * 1024
 """Bytes from which a frame is handed to the kernel by itself, uncopied, rather than joined with others."""
@@ -32,6 +32,7 @@ _long_size = struct.Struct(">Q").unpack_from
 _KNOWN_FLAGS = COMMAND | LONG | MORE
 _SIZE_LIMIT = 2**63 - 1  # RFC 37: the most significant bit of a long size is zero
 _COMMAND_LIMIT = 1024 * 1024
+_SCRATCH_LIMIT = 4 * 1024 * 1024
 
 
 class _Headers(dict[int, bytes]):
@@ -61,8 +62,9 @@ def encode(batch: Sequence[Message]) -> list[bytes]:
         if size < LARGE:
             # Most traffic: messages of one frame and one size. The whole batch is joined by one call.
             header = _last_header(size)
+            some = JOINED // (len(header) + size) + 1
             try:
-                return [header.join((b"", *batch))]  # type: ignore[arg-type]
+                return [header.join((b"", *batch[at : at + some])) for at in range(0, len(batch), some)]  # type: ignore[arg-type]
             except TypeError:  # a message of several frames is among them
                 pass
     return _encode_mixed(batch)
@@ -82,7 +84,7 @@ def _encode_mixed(batch: Sequence[Message]) -> list[bytes]:
             if size < LARGE:
                 small.append(frame)
                 small_size += size
-                if small_size < LARGE * 2:
+                if small_size < JOINED:
                     continue
                 buffers.append(b"".join(small))
             else:
@@ -152,20 +154,48 @@ class Decoder:
         """That frame's flags."""
         self._missing = 0
         """Its bytes still to come; 0 when no frame is half here."""
+        self._scratch = bytearray()
+        self._filled = 0
+        """Bytes of it at the start of the scratch buffer."""
         self._frames: list[bytes] = []
         """The frames so far of a message that goes on."""
         self._frames_size = 0
 
     @property
-    def wanted(self) -> int:
-        """Bytes to ask the kernel for next."""
-        return min(max(self._missing, READ_SIZE), READ_LIMIT)
+    def space(self) -> memoryview | None:
+        """Where the next bytes of a large frame are to be put, for `filled`; None when none is on its way.
+
+        One buffer serves for one large frame after the other, which saves the system from making memory for
+        each anew. It grows with what comes, never with what is announced.
+        """
+        if not self._missing or (self._missing < READ_SIZE and not self._filled):
+            return None
+        if not self._filled and len(self._scratch) < self._missing:
+            self._scratch = bytearray(min(self._missing, _SCRATCH_LIMIT))
+        return memoryview(self._scratch)[self._filled : self._filled + self._missing]
+
+    def filled(self, count: int) -> list[Message]:
+        """Take ``count`` bytes that were put into `space`, and return the message that they complete, if any."""
+        messages: list[Message] = []
+        self._filled += count
+        self._missing -= count
+        if self._missing and self._filled < len(self._scratch):
+            return messages
+        piece = memoryview(self._scratch)[: self._filled]
+        self._filled = 0
+        if self._missing:
+            self._chunks.append(bytes(piece))
+        else:
+            body = b"".join((*self._chunks, piece))
+            self._chunks = []
+            self._finish(self._flags, body, messages)
+        return messages
 
     @property
     def unfinished(self) -> str:
         """What the bytes so far leave open, for the report of a connection that ends here; "" if nothing."""
         if self._missing:
-            got = sum(map(len, self._chunks))
+            got = sum(map(len, self._chunks)) + self._filled
             return f"{got} of the {got + self._missing} bytes of a frame had come"
         if self._header:
             return f"{len(self._header)} bytes of a frame's header had come"
@@ -221,6 +251,7 @@ class Decoder:
                 alone = not self._frames and not self.commands_only
             at = stop
         self._header = data[at:]
+        self._scratch = bytearray()  # large frames are over
 
     def _frame(self, data: bytes, at: int, end: int, messages: list[Message]) -> int:
         """Take any frame, and return where it ends; 0 when the end has not come and what is here was kept."""
