@@ -66,7 +66,7 @@ async def married(binder: mq.Socket, connecter: mq.Socket, endpoint: str) -> Asy
 async def until(condition: Callable[[], bool]) -> None:
     """Let other tasks run until ``condition`` holds. For conditions that no event announces."""
     with trio.fail_after(20):
-        while not condition():
+        while not condition():  # noqa: ASYNC110 - it has no event
             await trio.sleep(0.001)
 
 
