@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 import trio
 
 from actors import ref
+from actors.reasons import Normal, Reason
 from actors.ref import Ref
 
 if TYPE_CHECKING:
@@ -101,7 +102,7 @@ class Life:
         self.messages: dict[str, bool] = {}
         self.serve = trio.Event()
         self.stopped = trio.Event()
-        self.by_itself = False
+        self.ending: Reason | None = None
 
     @property
     def ref(self) -> Ref[Any]:
@@ -109,8 +110,12 @@ class Life:
         return Ref(me.name, me.uid, me.mailbox, me.lineage, self.messages, self.node)
 
     def stop(self) -> None:
+        self.end(Normal())
+
+    def end(self, reason: Reason) -> None:
+        """End after the current message, for this reason unless it was stopped before."""
         if not self.stopped.is_set():
-            self.by_itself = True
+            self.ending = reason
             self.stopped.set()
 
 

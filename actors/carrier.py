@@ -181,6 +181,12 @@ class Outlets:
         if outlet is not None:
             outlet.closed.set()
 
+    def drop(self, address: Address) -> None:
+        """Close the outlet to an address that nobody will read any more."""
+        outlet = self._outlets.pop(address, None)
+        if outlet is not None:
+            outlet.scope.cancel()
+
     def close(self) -> None:
         """Let every outlet flush and end; the nursery waits for them."""
         for address in list(self._outlets):

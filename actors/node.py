@@ -301,7 +301,7 @@ class Node:
                 peer.waiting.pop(id, None)
                 waiting.died(peer.died(down.reason))
         if down.final:  # it may still come back, by hand or with its supervisor: then ask anew
-            self._mail.forget(peer.ref.mailbox)
+            self._mail.drop(peer.ref.mailbox)
             self._peers.pop(peer.ref.uid, None)
         for mourner in list(peer.mourners):
             mourner.send_nowait(down)

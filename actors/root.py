@@ -75,6 +75,11 @@ class Root:
         """How many children there are, by kind."""
         return self._keeper.count()
 
+    @property
+    def shut_down(self) -> bool:
+        """Has auto_shutdown ended the tree?"""
+        return self._keeper.shut_down.is_set()
+
     async def wait_idle(self) -> None:
         """Wait until every child is down for good: none runs, and none will be started again."""
         await self._keeper.wait_idle()

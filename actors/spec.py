@@ -11,6 +11,7 @@ from actors.errors import SpecError
 Place = Literal["task", "thread", "process"]
 Restart = Literal["permanent", "transient", "temporary"]
 Strategy = Literal["one_for_one", "one_for_all", "rest_for_one"]
+AutoShutdown = Literal["never", "any_significant", "all_significant"]
 
 
 def _one_of(names: object) -> Callable[[Any, "attrs.Attribute[Any]", Any], None]:
@@ -35,6 +36,13 @@ def _count(least: int) -> Callable[[Any, "attrs.Attribute[Any]", Any], None]:
             raise SpecError(f"{attribute.name}={value!r}: expected a whole number, {least} or more")
 
     return check
+
+
+def _significant(owner: Any, attribute: "attrs.Attribute[Any]", value: object) -> None:
+    if not isinstance(value, bool):
+        raise SpecError(f"{attribute.name}={value!r}: expected True or False")
+    if value and owner.restart == "permanent":
+        raise SpecError("a permanent child cannot be significant: it never ends by itself")
 
 
 def _name(_owner: object, attribute: "attrs.Attribute[Any]", value: object) -> None:
@@ -78,6 +86,7 @@ class Child:
     - `start_timeout`: seconds until it must be ready.
     - `backoff`: a Backoff, or seconds; None restarts at once.
     - `mailbox`: messages that may wait; senders park beyond it.
+    - `significant`: its end by itself may end the supervisor, see there; not for permanent children.
 
     Further keyword arguments go to the class. Raises SpecError.
     """
@@ -92,6 +101,7 @@ class Child:
     start_timeout: float = attrs.field(default=30.0, validator=_seconds)
     backoff: Backoff = attrs.field(default=AT_ONCE, converter=_backoff)
     mailbox: int = attrs.field(default=1000, validator=_count(1))
+    significant: bool = attrs.field(default=False, validator=_significant)
 
     def __init__(
         self,
@@ -105,12 +115,13 @@ class Child:
         start_timeout: float = 30.0,
         backoff: Backoff | float | None = None,
         mailbox: int = 1000,
+        significant: bool = False,
         **kwargs: Any,
     ) -> None:
         if not isinstance(cls, type):
             raise SpecError(f"{cls!r}: expected an Actor class")
         self.__attrs_init__(
-            cls, args, kwargs, place, name, restart, shutdown, start_timeout, backoff, mailbox
+            cls, args, kwargs, place, name, restart, shutdown, start_timeout, backoff, mailbox, significant
         )
 
     @property
@@ -126,6 +137,8 @@ class Supervisor:
       those started after it, "one_for_all" all.
     - `intensity`, `period`: more than `intensity` restarts within `period` seconds end the supervisor with
       RestartsExhausted, which its own supervisor treats as a crash. OTP's defaults: 1 in 5 s.
+    - `auto_shutdown`: end in good order when "any_significant" child, or the last of "all_significant" ones,
+      has ended by itself and stays down.
 
     A Supervisor may stand wherever a Child may; the other options mean the same as there.
     """
@@ -140,6 +153,8 @@ class Supervisor:
     shutdown: float = attrs.field(default=math.inf, validator=_seconds)
     start_timeout: float = attrs.field(default=math.inf, validator=_seconds)
     backoff: Backoff = attrs.field(default=AT_ONCE, converter=_backoff)
+    significant: bool = attrs.field(default=False, validator=_significant)
+    auto_shutdown: AutoShutdown = attrs.field(default="never", validator=_one_of(AutoShutdown))
 
     def __init__(
         self,
@@ -153,13 +168,18 @@ class Supervisor:
         shutdown: float = math.inf,
         start_timeout: float = math.inf,
         backoff: Backoff | float | None = None,
+        significant: bool = False,
+        auto_shutdown: AutoShutdown = "never",
     ) -> None:
         for child in children:
             if not isinstance(child, Child | Supervisor):
                 raise SpecError(f"{child!r}: expected a Child or a Supervisor")
         self.__attrs_init__(
-            children, strategy, intensity, period, place, name, restart, shutdown, start_timeout, backoff
-        )
+            children, strategy, intensity, period, place, name, restart, shutdown, start_timeout, backoff,
+            significant, auto_shutdown,
+        )  # fmt: skip
+        if auto_shutdown == "never" and any(child.significant for child in children):
+            raise SpecError("a significant child means nothing to a supervisor with auto_shutdown='never'")
         names = [child.name for child in children if child.name]
         if len(names) != len(set(names)):
             raise SpecError(f"two children of one supervisor have the same name: {', '.join(names)}")

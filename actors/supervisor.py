@@ -26,7 +26,7 @@ from actors.errors import (
 from actors.incarnation import Incarnation
 from actors.messages import Address, Context, Down, Up
 from actors.node import Node
-from actors.policy import Again, Budget, GiveUp, Member, Remove
+from actors.policy import Again, Budget, GiveUp, Leave, Member, Remove
 from actors.reasons import Crashed, Reason, Shutdown
 from actors.ref import Ref
 from actors.spec import Child, Spec, Supervisor
@@ -99,6 +99,7 @@ class Keeper:
         self._causes: list[tuple[str, Reason]] = []
         self._closing = False
         self._changed = trio.lowlevel.ParkingLot()
+        self.shut_down = trio.Event()
         node.board.name(context.uid, self._find)
 
     # -- what one may ask of it
@@ -299,12 +300,23 @@ class Keeper:
         decision = policy.after_exit(self._members(), slot.name, self.spec.strategy, reason, self._budget, now)
         slot.state = "waiting" if isinstance(decision, Again) else "down"
         self._down(slot, child.generation, reason, final=not isinstance(decision, Again))
-        if isinstance(decision, Remove):
-            self._remove(slot)
+        if isinstance(decision, Leave | Remove):
+            if isinstance(decision, Remove):
+                self._remove(slot)
+            self._shut_down_after(slot)
         elif isinstance(decision, Again | GiveUp):
             self._spend(slot, reason, decision)
             if isinstance(decision, Again):
                 self._nursery.start_soon(self._recover, slot, decision)
+
+    def _shut_down_after(self, ended: Slot) -> None:
+        """OTP's auto_shutdown: only a child that ended by itself counts."""
+        if self.spec.auto_shutdown == "never" or not ended.spec.significant:
+            return
+        others = [slot for slot in self._slots.values() if slot.spec.significant and slot.state != "down"]
+        if self.spec.auto_shutdown == "any_significant" or not others:
+            self.shut_down.set()
+            self._body.cancel()
 
     def _members(self) -> list[Member]:
         return [Member(slot.name, slot.spec.restart) for slot in self._slots.values() if not slot.held]
@@ -412,6 +424,8 @@ class SupervisorActor(Actor):
                 await self._stop.wait()
         finally:
             self._stopped.set()
+        if self._keeper.shut_down.is_set():
+            self._life.end(Shutdown())
 
     @property
     def _running(self) -> Keeper:

@@ -13,7 +13,7 @@ from actors.failure import Failure
 from actors.mailbox import Mailbox
 from actors.messages import Context, Exit, Init, Ready, Serve, Serving, Stop
 from actors.node import Node, open_node
-from actors.reasons import Crashed, Normal, Reason, Shutdown
+from actors.reasons import Crashed, Reason, Shutdown
 
 
 async def be_child(where: str, node: Node | None) -> None:
@@ -45,7 +45,7 @@ async def _live(context: Context, payload: list[bytes], control: Control, node: 
                     ending, actor = actor, None
                     await ending.stopping()
                 life.nursery.cancel_scope.cancel()
-            reason: Reason = Normal() if life.by_itself else Shutdown()
+            reason = life.ending or Shutdown()
         except Exception as error:
             if actor is not None:
                 await _stop_crashed(actor, error)
@@ -89,7 +89,7 @@ async def _cancel_when_stopped(life: Life, starting: trio.CancelScope) -> None:
 
 async def _serve(actor: Actor, life: Life, control: Control) -> None:
     await life.serve.wait()
-    if life.stopped.is_set() and not life.by_itself:
+    if life.stopped.is_set() and life.ending is None:
         return
     async with (
         carrier.open_inbox(life.context.mailbox, life.context.capacity) as inbox,

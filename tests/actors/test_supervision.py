@@ -290,3 +290,36 @@ async def test_cancelling_the_block_still_lets_the_children_stop(place):
                 scope.cancel()
                 await trio.sleep_forever()
         assert await diary.all() == ["gate started", "gate stopping"]
+
+
+@pytest.mark.parametrize(("auto_shutdown", "enough"), [("any_significant", 1), ("all_significant", 2)])
+async def test_significant_children_end_their_supervisor(place, auto_shutdown, enough):
+    async with actors.open_supervisor() as root:
+        pair = [
+            Child(Account, name, name=name, place=place, restart="transient", significant=True) for name in "ab"
+        ]
+        team = await root.start(
+            Supervisor(*pair, Child(Account, "c"), auto_shutdown=auto_shutdown, restart="transient", name="team")
+        )
+        members = [await root.get(f"team/{name}") for name in "ab"]
+        async with team.monitor() as downs:
+            for account in members[:enough]:
+                assert (await team.count()).active == 3 if account is members[0] else 2
+                async with account.monitor() as own:
+                    await account.end()
+                    await own.receive()
+            assert (await downs.receive()).reason == actors.Shutdown()
+
+
+async def test_a_supervisor_is_managed_through_its_reference(place):
+    async with actors.open_supervisor() as root:
+        team = await root.start(Supervisor(name="team", place=place))
+        ann = await team.start(Account, "ann", name="ann", place="process")
+        assert await ann.deposit(5) == 5
+        assert [(child.name, child.state) for child in await team.children()] == [("ann", "up")]
+        await team.halt("ann")
+        assert (await team.count()).active == 0
+        assert await team.restart("ann") == ann
+        assert await ann.deposit(1) == 1
+        with pytest.raises(actors.ChildRunning):
+            await team.delete("ann")
