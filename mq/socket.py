@@ -56,6 +56,8 @@ class _Place:
     scope: trio.CancelScope = field(factory=trio.CancelScope)
     pipe: Pipe | None = None
     listener: _Listens | None = None
+    farewell: trio.CancelScope | None = None
+    """What is sent to it is flushed; then it ends."""
 
 
 @absent.explained
@@ -232,7 +234,9 @@ class Socket(home.Resident):
         """
         place = self._find(endpoint, "bound", [each for each in self._places if each.listener is not None])
         assert place.listener is not None
-        if not isinstance(place.listener, inproc.Binder):
+        if isinstance(place.listener, inproc.Binder):
+            place.listener.stop_listening()
+        else:
             place.listener.close()
         self._retire(place, [pipe for pipe in self._pipes if pipe.endpoint == endpoint and not pipe.connecting])
 
@@ -244,15 +248,18 @@ class Socket(home.Resident):
 
     def _find(self, endpoint: str, how: str, places: list[_Place]) -> _Place:
         self._check_open()
-        for place in reversed(places):
+        open_places = [place for place in places if place.farewell is None]
+        for place in reversed(open_places):
             if place.endpoint == endpoint:
                 return place
-        known = ", ".join(place.endpoint for place in places) or "nothing"
+        known = ", ".join(place.endpoint for place in open_places) or "nothing"
         raise InvalidEndpoint(f"{self._name} is not {how} to {endpoint!r}; it is {how} to {known}")
 
     def _retire(self, place: _Place, pipes: list[Pipe]) -> None:
+        place.farewell = farewell = trio.CancelScope()
+
         async def flush_and_end() -> None:
-            with place.scope:
+            with farewell:
                 await self._flush(pipes)
             place.scope.cancel()
 
@@ -271,6 +278,8 @@ class Socket(home.Resident):
                 await work()
         finally:
             self._places.remove(place)
+            if place.farewell is not None:
+                place.farewell.cancel()
             if place.listener is not None:
                 place.listener.close()
             if place.pipe is not None:
