@@ -1,0 +1,78 @@
+"""Does what the words say still hold? Their code runs, their links lead somewhere, their commands exist.
+
+Every block marked ``python`` in README.md and docs/ is a program of its own, and must end without complaint. A block
+marked ``text`` right below one is exactly what it prints.
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from docs.make_options import options_page
+
+ROOT = Path(__file__).parent.parent
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
+
+PYTHON = re.compile(r"^```python\n(?P<code>.*?)^```\n(?:\n```text\n(?P<prints>.*?)^```\n)?", re.M | re.S)
+CONSOLE = re.compile(r"^```console\n(.*?)^```\n", re.M | re.S)
+LINK = re.compile(r"\]\((?!https?://)([^)#]+)(?:#[^)]*)?\)")
+
+
+def blocks() -> Iterator[object]:
+    for page in PAGES:
+        text = page.read_text()
+        for match in PYTHON.finditer(text):
+            line = text.count("\n", 0, match.start()) + 2
+            yield pytest.param(match["code"], match["prints"], id=f"{page.relative_to(ROOT)}:{line}")
+
+
+def commands() -> Iterator[object]:
+    for page in PAGES:
+        for block in CONSOLE.findall(page.read_text()):
+            for line in block.splitlines():
+                if line.startswith("$ "):
+                    yield pytest.param(line[2:], id=f"{page.name}: {line[2:]}")
+
+
+@pytest.mark.parametrize(("code", "prints"), list(blocks()))
+def test_a_block_of_code_runs(code: str, prints: str | None, tmp_path: Path) -> None:
+    script = tmp_path / "block.py"
+    script.write_text(code)
+    command = [sys.executable, "-W", "error", str(script)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, cwd=tmp_path, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "Traceback" not in done.stderr
+    if prints is not None:
+        assert done.stdout == prints
+
+
+@pytest.mark.parametrize("command", list(commands()))
+def test_a_command_names_files_modules_and_targets_that_exist(command: str) -> None:
+    targets = re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.M)
+    for part in command.split(" && "):
+        words = shlex.split(part)
+        if words[0] == "make":
+            assert words[1] in targets
+        if "-m" in words and (module := words[words.index("-m") + 1]) not in ("venv", "pytest", "ruff", "mypy"):
+            assert (ROOT / module / "__main__.py").exists()
+        for word in words:
+            if word.endswith(".py") or word.startswith(("tests/", ".ci/")):
+                assert (ROOT / word.split("::")[0]).exists(), word
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_links_lead_somewhere(page: Path) -> None:
+    for target in LINK.findall(page.read_text()):
+        assert (page.parent / target).exists(), target
+
+
+def test_the_page_of_options_is_that_of_the_code() -> None:
+    page = (ROOT / "docs" / "options.md").read_text()
+    assert page == options_page(), "docs/options.md is out of date: run python docs/make_options.py"
