@@ -24,7 +24,7 @@ class Run:
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
         self.begun = self.ended = False
-        self.ledger = Ledger(len(plan.stages), plan.window, plan.redeliveries, plan.ordered)
+        self.ledger = Ledger(len(plan.stages), plan.room, plan.redeliveries, plan.ordered)
         self.delivered = self.failed = self.restarts = 0
         self.errors: list[PipelineError] = []
         self.reading = trio.CancelScope()

@@ -57,7 +57,7 @@ class Pipeline:
             stages=stages,
             sink=sink,
             ordered=ordered,
-            window=2 * sum(stage.capacity for stage in stages) if window is None else window,
+            window=window,
             on_error=on_error,
             progress=progress,
             redeliveries=redeliveries,
@@ -95,9 +95,11 @@ class Pipeline:
 
         async with open_nursery() as nursery:
             nursery.start_soon(flow)
-            with receive:
+            try:
                 yield receive
-            nursery.cancel_scope.cancel()
+            finally:
+                nursery.cancel_scope.cancel()
+                receive.close()
 
     def stop(self) -> None:
         """Read no more from the source; `run` returns when the sink has all that was read."""

@@ -114,7 +114,7 @@ class Plan:
     stages: tuple[Stage, ...]
     sink: Callable[[Any], Any] | None
     ordered: bool
-    window: int
+    window: int | None
     on_error: OnError
     progress: Callable[[Progress], None] | None
     redeliveries: int
@@ -130,8 +130,14 @@ class Plan:
             raise SpecError(f"sink {self.sink!r}: expected a function of one result")
         if self.on_error not in ("raise", "skip") and not callable(self.on_error):
             raise SpecError(f"on_error={self.on_error!r}: expected 'raise', 'skip' or a function")
-        _whole_number("window", self.window, 1)
+        if self.window is not None:
+            _whole_number("window", self.window, 1)
         _whole_number("redeliveries", self.redeliveries, 0)
+
+    @property
+    def room(self) -> int:
+        """How many items may be between source and sink."""
+        return self.window or 2 * sum(stage.capacity for stage in self.stages)
 
 
 def _whole_number(option: str, value: object, least: int) -> None:
