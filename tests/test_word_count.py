@@ -41,7 +41,7 @@ def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
         source = f"# some comment\nalpha = beta + 'gamma'\nalpha{number} = 1\n"
         (folder / f"module_{number}.py").write_text(source)
     (root / "notes.txt").write_text("alpha " * 100)
-    (root / "bad_bytes.py").write_bytes(b"alpha = '\xff\xfe'\n")
+    (root / "bad_bytes.py").write_bytes(b"\n\nalpha = '\xff\xfe'\n")
     (root / "bad_coding.py").write_bytes(b"# -*- coding: klingon -*-\nalpha = 1\n")
     (root / "dangling.py").symlink_to(root / "nowhere.py")
     return root
