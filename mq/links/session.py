@@ -33,6 +33,12 @@ async def _meet(
     owner: Owner, endpoint: str, stream: Stream, connection: Connection, pipe: Pipe | None
 ) -> str | None:
     """Run the whole session. Return why the handshake failed, or None when it did not."""
+    if pipe is None:
+        pipe = owner.make_pipe(endpoint, False)
+    # Before we say that we are ready: a peer that believes itself connected would send, and lose what it sent.
+    refusal = owner.refuse(pipe)
+    if refusal:
+        return refusal
     patience = owner.options.handshake_timeout
     with trio.move_on_after(patience) as scope:
         try:
@@ -43,8 +49,6 @@ async def _meet(
             return f"{error.strerror or error}; {connection.unfinished}"
     if scope.cancelled_caught:
         return f"no complete handshake within {patience:g} s: {connection.unfinished}"
-    if pipe is None:
-        pipe = owner.make_pipe(endpoint, False)
     refusal = owner.refuse(pipe)
     if refusal:
         return refusal
