@@ -32,22 +32,30 @@ async def apart(manager: AbstractAsyncContextManager[T]) -> AsyncIterator[T]:
     So what runs in it can still be stopped in good order while the block is being cancelled. It is left when
     the block is, as if nothing had happened.
     """
+    entered, left = trio.Event(), trio.Event()
+    values: list[T] = []
+
+    async def hold() -> None:
+        with trio.CancelScope(shield=True):
+            try:
+                async with manager as value:
+                    values.append(value)
+                    entered.set()
+                    await left.wait()
+            finally:
+                entered.set()
+
     async with open_nursery() as nursery:
-        left = trio.Event()
-        value = await nursery.start(_hold, manager, left)
+        nursery.start_soon(hold)
         try:
-            yield value
+            # Not nursery.start(): cancelled while it starts, that would wait for the task's end.
+            with trio.CancelScope(shield=True):
+                await entered.wait()
+            if not values:
+                await trio.sleep_forever()  # entering failed, and the nursery is about to say why
+            yield values[0]
         finally:
             left.set()
-
-
-async def _hold(
-    manager: AbstractAsyncContextManager[T], left: trio.Event, task_status: trio.TaskStatus[T]
-) -> None:
-    with trio.CancelScope(shield=True):
-        async with manager as value:
-            task_status.started(value)
-            await left.wait()
 
 
 def foremost(group: BaseExceptionGroup[BaseException]) -> BaseException:

@@ -323,3 +323,21 @@ async def test_a_supervisor_is_managed_through_its_reference(place):
         assert await ann.deposit(1) == 1
         with pytest.raises(actors.ChildRunning):
             await team.delete("ann")
+
+
+async def test_a_block_that_is_cancelled_from_the_start_ends(place):
+    with trio.CancelScope() as scope:
+        scope.cancel()
+        async with actors.open_supervisor(Child(Account, "ann", place=place)) as root:
+            await root.start(Account, "bob", place=place)
+    assert scope.cancelled_caught
+
+
+async def test_a_start_that_is_cancelled_leaves_nothing_behind(place):
+    async with actors.open_supervisor() as root:
+        with trio.CancelScope() as scope:
+            scope.cancel()
+            await root.start(Account, "ann", place=place, name="ann")
+        assert root.count().specs == 0
+        ann = await root.start(Account, "ann", place=place, name="ann")
+        assert await ann.deposit(1) == 1
