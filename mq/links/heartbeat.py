@@ -20,17 +20,25 @@ async def watch(link: StreamLink, pipe: Pipe, options: Options) -> None:
         return
     patience = interval if options.heartbeat_timeout is None else options.heartbeat_timeout
     sent_before = 0
+    asked: float | None = None
     while True:
+        # A run that was held up sees what has come and its timers in any order: let the reader go first.
+        await trio.lowlevel.checkpoint()
+        now = trio.current_time()
         if link.reader.heard:
             link.reader.heard = False
             sent_before = pipe.messages_out
-            await trio.sleep(interval)
-            continue
-        link.ping()
-        await trio.sleep(patience)
-        unfinished = link.connection.unfinished
-        owes_an_answer = pipe.messages_out == sent_before and not pipe.in_flight
-        if not link.reader.heard and not link.reader.stalled and (unfinished or owes_an_answer):
-            half = f"; {unfinished}" if unfinished else ""
-            link.reader.end(f"heartbeat: nothing received for {interval + patience:g} s{half}")
-            return
+            asked = None
+        else:
+            overdue = asked is not None and now >= asked + patience
+            unfinished = link.connection.unfinished
+            owes_an_answer = pipe.messages_out == sent_before and not pipe.in_flight
+            if overdue and not link.reader.stalled and (unfinished or owes_an_answer):
+                half = f"; {unfinished}" if unfinished else ""
+                link.reader.end(f"heartbeat: nothing received for {interval + patience:g} s{half}")
+                return
+            if asked is None or overdue or link.reader.stalled:
+                asked = now
+                if not link.connection.has_output:
+                    link.ping()
+        await trio.sleep(interval if asked is None else min(interval, asked + patience - now))

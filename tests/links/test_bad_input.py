@@ -16,8 +16,6 @@ from ..conftest import next_event, until
 from ..protocols.wire import SIGNATURE, command, frame, greeting, multipart, opening, ready
 from .raw import Raw, good_company, messages, raw_peer, raw_server
 
-pytestmark = pytest.mark.usefixtures("deadline")
-
 READY = ready(Socket_Type=b"PUSH")
 NOISE = random.Random(7).randbytes(4096)
 
@@ -41,7 +39,7 @@ NEVER_SHAKES_HANDS = {
 
 @pytest.mark.parametrize(("data", "reason"), NEVER_SHAKES_HANDS.values(), ids=NEVER_SHAKES_HANDS.keys())
 async def test_a_peer_that_cannot_shake_hands_is_sent_away_with_the_reason(
-    wire_endpoint: str, data: bytes, reason: str
+    wire_endpoint: str, data: bytes, reason: str, deadline: None
 ) -> None:
     async with good_company(wire_endpoint) as company, raw_peer(company.endpoint) as raw:
         await raw.say(data)
@@ -72,7 +70,7 @@ GIVES_UP = {
 
 @pytest.mark.parametrize(("data", "reason"), GIVES_UP.values(), ids=GIVES_UP.keys())
 async def test_a_peer_that_ends_in_the_handshake_is_reported_with_how_far_it_came(
-    wire_endpoint: str, data: bytes, reason: str
+    wire_endpoint: str, data: bytes, reason: str, deadline: None
 ) -> None:
     async with good_company(wire_endpoint) as company, raw_peer(company.endpoint) as raw:
         await raw.say(data)
@@ -86,7 +84,7 @@ async def test_a_peer_that_ends_in_the_handshake_is_reported_with_how_far_it_cam
 
 @pytest.mark.parametrize(("data", "reason"), GIVES_UP.values(), ids=GIVES_UP.keys())
 async def test_a_peer_that_falls_silent_in_the_handshake_is_sent_away(
-    wire_endpoint: str, data: bytes, reason: str
+    wire_endpoint: str, data: bytes, reason: str, deadline: None
 ) -> None:
     async with good_company(wire_endpoint, handshake_timeout=0.2) as company, raw_peer(company.endpoint) as raw:
         await raw.say(data)
@@ -114,7 +112,7 @@ BREAKS_OFF = {
 @pytest.mark.parametrize(("data", "reason"), BREAKS_OFF.values(), ids=BREAKS_OFF.keys())
 @pytest.mark.parametrize("before", [0, 100])
 async def test_a_peer_that_breaks_the_protocol_loses_its_connection_but_no_message(
-    wire_endpoint: str, before: int, data: bytes, reason: str
+    wire_endpoint: str, before: int, data: bytes, reason: str, deadline: None
 ) -> None:
     async with good_company(wire_endpoint, max_message_size=100) as company, raw_peer(company.endpoint) as raw:
         await raw.shake_hands(b"PUSH")
@@ -129,7 +127,7 @@ async def test_a_peer_that_breaks_the_protocol_loses_its_connection_but_no_messa
 
 
 async def test_what_came_with_the_handshake_counts_even_when_a_fault_follows_in_the_same_bytes(
-    wire_endpoint: str,
+    wire_endpoint: str, deadline: None
 ) -> None:
     async with good_company(wire_endpoint, max_message_size=100) as company, raw_peer(company.endpoint) as raw:
         await raw.say(opening(b"PUSH") + messages(0, 3) + frame(b"x" * 101))
@@ -151,7 +149,7 @@ MID_FRAME = {
 
 @pytest.mark.parametrize(("data", "reason"), MID_FRAME.values(), ids=MID_FRAME.keys())
 async def test_a_peer_that_closes_in_the_middle_of_a_message_leaves_nothing_of_it(
-    wire_endpoint: str, data: bytes, reason: str
+    wire_endpoint: str, data: bytes, reason: str, deadline: None
 ) -> None:
     async with good_company(wire_endpoint) as company:
         async with raw_peer(company.endpoint) as raw:
@@ -169,7 +167,7 @@ async def test_a_peer_that_closes_in_the_middle_of_a_message_leaves_nothing_of_i
 
 @pytest.mark.parametrize(("data", "reason"), MID_FRAME.values(), ids=MID_FRAME.keys())
 async def test_a_peer_that_falls_silent_in_the_middle_of_a_message_is_sent_away(
-    wire_endpoint: str, data: bytes, reason: str
+    wire_endpoint: str, data: bytes, reason: str, deadline: None
 ) -> None:
     options = {"heartbeat_interval": 0.1, "heartbeat_timeout": 0.2}
     async with good_company(wire_endpoint, **options) as company, raw_peer(company.endpoint) as raw:
@@ -182,7 +180,7 @@ async def test_a_peer_that_falls_silent_in_the_middle_of_a_message_is_sent_away(
     assert reason in event.reason
 
 
-async def test_a_frame_announced_larger_than_any_memory_takes_none(wire_endpoint: str) -> None:
+async def test_a_frame_announced_larger_than_any_memory_takes_none(wire_endpoint: str, deadline: None) -> None:
     async with good_company(wire_endpoint) as company:
         async with raw_peer(company.endpoint) as raw:
             await raw.shake_hands(b"PUSH")
@@ -193,7 +191,7 @@ async def test_a_frame_announced_larger_than_any_memory_takes_none(wire_endpoint
         assert "of the 4611686018427387904 bytes" in (await company.event(mq.Disconnected)).reason
 
 
-async def test_a_peer_that_is_cut_off_is_reported(wire_endpoint: str) -> None:
+async def test_a_peer_that_is_cut_off_is_reported(wire_endpoint: str, deadline: None) -> None:
     async with good_company(wire_endpoint) as company:
         async with raw_peer(company.endpoint) as raw:
             await raw.shake_hands(b"PUSH")
@@ -219,7 +217,7 @@ CROWD = 1000
 
 @pytest.mark.parametrize("data", [b"", greeting()], ids=["nothing", "a greeting"])
 async def test_a_thousand_peers_that_say_nothing_more_than_this_disturb_nobody(
-    wire_endpoint: str, descriptors: Callable[[], int], data: bytes
+    wire_endpoint: str, descriptors: Callable[[], int], data: bytes, deadline: None
 ) -> None:
     before = descriptors()
     async with good_company(wire_endpoint) as company:
@@ -250,7 +248,7 @@ async def stay(endpoint: str, data: bytes, task_status: trio.TaskStatus[None]) -
 
 
 async def test_silent_peers_are_sent_away_in_time_however_many_they_are(
-    wire_endpoint: str, descriptors: Callable[[], int]
+    wire_endpoint: str, descriptors: Callable[[], int], deadline: None
 ) -> None:
     async with good_company(wire_endpoint, handshake_timeout=0.3) as company:
         quiet = descriptors()
@@ -301,7 +299,7 @@ BAD_SERVERS: list[tuple[Callable[[Raw], Awaitable[None]], str]] = [
 
 @pytest.mark.parametrize(("serve", "reason"), BAD_SERVERS)
 async def test_a_connecting_socket_tries_on_until_a_good_server_is_there(
-    wire_endpoint: str, serve: Callable[[Raw], Awaitable[None]], reason: str
+    wire_endpoint: str, serve: Callable[[Raw], Awaitable[None]], reason: str, deadline: None
 ) -> None:
     options = {"reconnect_interval": 0.01, "reconnect_interval_max": 0.05, "handshake_timeout": 0.3}
     async with mq.Push(**options) as push, push.monitor() as events:  # type: ignore[arg-type]

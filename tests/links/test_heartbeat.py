@@ -1,0 +1,217 @@
+"""Is a dead peer noticed, and a live one never taken for dead?"""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import pytest
+import trio
+import zmq
+
+import mq
+
+from ..conftest import married, until
+from ..protocols.wire import command, frame
+from .raw import heartbeats, raw_peer, raw_server
+
+BEAT = 0.02
+FAST: dict[str, Any] = {"heartbeat_interval": BEAT, "heartbeat_timeout": BEAT * 10}
+LONG_ENOUGH = 15
+"""Beats after which a peer that was to be dropped would have been."""
+
+
+async def nothing_ended(events: Any) -> None:
+    """Assert that a monitor has seen no connection end."""
+    with trio.move_on_after(0):
+        async for event in events:
+            assert not isinstance(event, (mq.Disconnected, mq.HandshakeFailed, mq.Dropped)), event
+
+
+async def test_a_silent_peer_is_asked_and_stays_as_long_as_it_answers(wire_endpoint: str, deadline: None) -> None:
+    pair = mq.Pair(heartbeat_interval=BEAT, heartbeat_timeout=10)
+    async with pair, raw_peer(pair.bind(wire_endpoint)) as raw, pair.monitor() as events:
+        await raw.shake_hands(b"PAIR")
+        for _ in range(LONG_ENOUGH):
+            await raw.answer_ping()
+        await nothing_ended(events)
+        await raw.say(frame(b"still here"))
+        assert await pair.receive() == b"still here"
+
+
+async def test_a_peer_that_stops_answering_is_let_go(wire_endpoint: str, deadline: None) -> None:
+    async with mq.Pair(**FAST) as pair, pair.monitor() as events, raw_peer(pair.bind(wire_endpoint)) as raw:
+        await raw.shake_hands(b"PAIR")
+        await raw.answer_ping()
+        await raw.hear_end()
+        async for event in events:
+            if isinstance(event, mq.Disconnected):
+                assert "heartbeat: nothing received for" in event.reason
+                break
+
+
+async def test_a_connecting_socket_leaves_a_dead_server_and_finds_it_again(wire_endpoint: str, deadline: None) -> None:
+    met = 0
+
+    async def serve(raw: Any) -> None:
+        nonlocal met
+        met += 1
+        await raw.shake_hands(b"PAIR")
+        if met == 1:
+            await raw.hear_end()
+        else:
+            await raw.say(frame(b"again"))
+            while True:
+                await raw.answer_ping()
+
+    async with mq.Pair(**FAST, reconnect_interval=0.01) as pair, raw_server(wire_endpoint, serve) as endpoint:
+        pair.connect(endpoint)
+        assert await pair.receive() == b"again"
+        assert met == 2
+        assert pair.statistics().reconnects == 1
+
+
+async def test_messages_are_a_sign_of_life_too(wire_endpoint: str, deadline: None) -> None:
+    async with mq.Pair(**FAST) as pair, pair.monitor() as events, raw_peer(pair.bind(wire_endpoint)) as raw:
+        await raw.shake_hands(b"PAIR")
+        for _ in range(LONG_ENOUGH):
+            while await raw.hear_frame() != (4, b"\x04PING\x00\x00"):
+                pass
+            await raw.say(frame(b"a message and no PONG"))
+            assert await pair.receive() == b"a message and no PONG"
+        await nothing_ended(events)
+
+
+@pytest.mark.parametrize("context", [b"", b"context", b"c" * 16, b"c" * 40])
+async def test_a_ping_is_answered(wire_endpoint: str, context: bytes, deadline: None) -> None:
+    async with mq.Pair(heartbeat_interval=None) as pair, raw_peer(pair.bind(wire_endpoint)) as raw:
+        await raw.shake_hands(b"PAIR")
+        for _ in range(3):
+            await raw.say(command(b"PING", b"\x00\x64" + context))
+            assert await raw.hear_frame() == (4, b"\x04PONG" + context[:16])
+
+
+async def test_a_ping_between_the_frames_of_a_message_is_answered_before_its_end(
+    wire_endpoint: str, deadline: None
+) -> None:
+    async with mq.Pair(heartbeat_interval=None) as pair, raw_peer(pair.bind(wire_endpoint)) as raw:
+        await raw.shake_hands(b"PAIR")
+        await raw.say(frame(b"a", 1) + command(b"PING", b"\x00\x64now"))
+        assert await raw.hear_frame() == (4, b"\x04PONGnow")
+        await raw.say(frame(b"b"))
+        assert await pair.receive_multipart() == [b"a", b"b"]
+
+
+async def test_a_3_0_peer_is_never_asked(wire_endpoint: str, deadline: None) -> None:
+    async with mq.Pair(**FAST) as pair, pair.monitor() as events, raw_peer(pair.bind(wire_endpoint)) as raw:
+        await raw.shake_hands(b"PAIR", minor=0)
+        await heartbeats(LONG_ENOUGH, BEAT)
+        assert raw.hears_nothing()
+        await nothing_ended(events)
+        await raw.say(frame(b"old but well"))
+        assert await pair.receive() == b"old but well"
+
+
+async def test_without_heartbeats_nobody_is_asked(wire_endpoint: str, deadline: None) -> None:
+    async with mq.Pair(heartbeat_interval=None) as pair, raw_peer(pair.bind(wire_endpoint)) as raw:
+        await raw.shake_hands(b"PAIR")
+        await heartbeats(LONG_ENOUGH, BEAT)
+        assert raw.hears_nothing()
+
+
+async def fill(push: mq.Push) -> int:
+    """Send until nothing more is taken; return how many messages were."""
+    sent = 0
+    while True:
+        with trio.move_on_after(0.1) as scope:
+            await push.send(b"%d" % sent + bytes(1000))
+            sent += 1
+        if scope.cancelled_caught:
+            return sent
+
+
+async def test_a_live_peer_whose_inbox_is_full_is_never_dropped(wire_endpoint: str, deadline: None) -> None:
+    push, pull = mq.Push(**FAST, send_hwm=10), mq.Pull(heartbeat_interval=None, receive_hwm=10)
+    async with married(pull, push, wire_endpoint), push.monitor() as events:
+        sent = await fill(push)
+        await heartbeats(LONG_ENOUGH, BEAT)
+        await nothing_ended(events)
+        for number in range(sent):
+            assert await pull.receive() == b"%d" % number + bytes(1000)
+        await push.send(b"on we go")
+        assert await pull.receive() == b"on we go"
+
+
+async def test_our_own_full_inbox_drops_nobody(wire_endpoint: str, deadline: None) -> None:
+    push, pull = mq.Push(heartbeat_interval=None, send_hwm=10), mq.Pull(**FAST, receive_hwm=10)
+    async with married(pull, push, wire_endpoint), pull.monitor() as events:
+        sent = await fill(push)
+        await heartbeats(LONG_ENOUGH, BEAT)
+        await nothing_ended(events)
+        for number in range(sent):
+            assert await pull.receive() == b"%d" % number + bytes(1000)
+        await heartbeats(LONG_ENOUGH, BEAT)
+        await nothing_ended(events)
+
+
+async def test_two_sockets_with_nothing_to_say_keep_each_other(wire_endpoint: str, deadline: None) -> None:
+    one, other = mq.Pair(**FAST), mq.Pair(**FAST)
+    async with married(one, other, wire_endpoint), one.monitor() as events, other.monitor() as others:
+        await heartbeats(LONG_ENOUGH, BEAT)
+        await nothing_ended(events)
+        await nothing_ended(others)
+
+
+async def test_a_task_that_holds_up_its_own_run_costs_no_live_peer_its_connection(
+    wire_endpoint: str, pair_of_libzmq: zmq.Socket[bytes], deadline: None
+) -> None:
+    async with mq.Pair(heartbeat_interval=0.02, heartbeat_timeout=0.1) as pair, pair.monitor() as events:
+        pair_of_libzmq.connect(pair.bind(wire_endpoint))
+        await pair.wait_connected()
+        for _ in range(5):
+            before = pair.statistics().bytes_out
+            await until(lambda before=before: pair.statistics().bytes_out > before)  # type: ignore[misc]
+            time.sleep(0.12)  # noqa: ASYNC251  what a careless user does, between PING and PONG
+            await heartbeats(1, BEAT)
+        await nothing_ended(events)
+
+
+# -- libzmq ------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def pair_of_libzmq() -> Any:
+    """A PAIR socket of libzmq, not connected yet."""
+    context = zmq.Context()
+    pair = context.socket(zmq.PAIR)
+    yield pair
+    pair.close(0)
+    context.destroy(0)
+
+
+async def test_libzmq_is_answered_when_it_asks(
+    wire_endpoint: str, pair_of_libzmq: zmq.Socket[bytes], deadline: None
+) -> None:
+    pair_of_libzmq.setsockopt(zmq.HEARTBEAT_IVL, 20)
+    pair_of_libzmq.setsockopt(zmq.HEARTBEAT_TIMEOUT, 1000)
+    async with mq.Pair(heartbeat_interval=None) as pair, pair.monitor() as events:
+        pair_of_libzmq.connect(pair.bind(wire_endpoint))
+        await pair.wait_connected()
+        before = pair.statistics().bytes_in
+        await until(lambda: pair.statistics().bytes_in >= before + LONG_ENOUGH * 9)
+        await until(lambda: pair.statistics().bytes_out >= LONG_ENOUGH * 7)
+        await nothing_ended(events)
+        await pair.send(b"hello")
+        assert await trio.to_thread.run_sync(pair_of_libzmq.recv) == b"hello"
+
+
+async def test_libzmq_answers_when_it_is_asked(
+    wire_endpoint: str, pair_of_libzmq: zmq.Socket[bytes], deadline: None
+) -> None:
+    async with mq.Pair(**FAST) as pair, pair.monitor() as events:
+        pair_of_libzmq.connect(pair.bind(wire_endpoint))
+        await pair.wait_connected()
+        await until(lambda: pair.statistics().bytes_in >= LONG_ENOUGH * 7)
+        await nothing_ended(events)
+        pair_of_libzmq.send(b"hello")
+        assert await pair.receive() == b"hello"
