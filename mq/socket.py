@@ -319,6 +319,8 @@ class Socket(home.Resident):
         self._find_only_peer()
         self._pipe_connected(pipe)
         self._peers_changed.unpark_all()
+        if pipe.progress is not None:  # within the process, what waited for the peer is its own from here on
+            pipe.progress()
 
     def _lost(self, pipe: Pipe, reason: str) -> None:
         pipe.connected = False
