@@ -99,13 +99,6 @@ class _Outlet:
     scope: trio.CancelScope = Factory(trio.CancelScope)
 
 
-async def _give_up_when_lost(events: trio.MemoryReceiveChannel[mq.Event], outlet: trio.CancelScope) -> None:
-    # A node is bound before anyone hears of it: one that cannot be reached is gone.
-    async for event in events:
-        if isinstance(event, mq.Disconnected | mq.ConnectDelayed):
-            outlet.cancel()
-
-
 class Outlets:
     """One PUSH for each address this run has sent to, opened when first needed."""
 
@@ -134,13 +127,25 @@ class Outlets:
                 ) as push:
                     await self._serve(push, address, outlet)
         finally:
+            outlet.opened.set()
             if self._outlets.get(address) is outlet:
                 del self._outlets[address]
+
+    async def _drop_when_lost(
+        self, events: trio.MemoryReceiveChannel[mq.Event], address: Address, outlet: _Outlet
+    ) -> None:
+        # A node is bound before anyone hears of it: one that cannot be reached is gone.
+        async for event in events:
+            if isinstance(event, mq.Disconnected | mq.ConnectDelayed):
+                if self._outlets.get(address) is outlet:
+                    del self._outlets[address]
+                outlet.scope.cancel()
+                return
 
     async def _serve(self, push: mq.Push, address: Address, outlet: _Outlet) -> None:
         async with push.monitor() as events, open_nursery() as nursery:
             if not self._lasting:
-                nursery.start_soon(_give_up_when_lost, events, outlet.scope)
+                nursery.start_soon(self._drop_when_lost, events, address, outlet)
             push.connect(endpoint(address))
             for frames in outlet.waiting:
                 push.send_multipart_nowait(frames)
@@ -157,6 +162,8 @@ class Outlets:
             return
         try:
             outlet.push.send_multipart_nowait(frames)
+        except trio.ClosedResourceError:
+            self.drop(address)
         except trio.WouldBlock:
             log.warning("%s takes no more messages; forgetting it", address)
             self.forget(address)
@@ -166,14 +173,16 @@ class Outlets:
         push = self._outlet(address).push
         if push is None:
             raise trio.WouldBlock
-        push.send_multipart_nowait(frames)
+        with suppress(trio.ClosedResourceError):
+            push.send_multipart_nowait(frames)
 
     async def send(self, address: Address, frames: list[bytes]) -> None:
-        """Park until there is room."""
+        """Park until there is room. A message for an actor that is down for good is lost, as its sender hears."""
         outlet = self._outlet(address)
         await outlet.opened.wait()
-        assert outlet.push is not None
-        await outlet.push.send_multipart(frames)
+        if outlet.push is not None:
+            with suppress(trio.ClosedResourceError):
+                await outlet.push.send_multipart(frames)
 
     def forget(self, address: Address) -> None:
         """Close the outlet to this address; what waits in it is flushed or dropped."""

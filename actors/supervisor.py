@@ -395,8 +395,10 @@ async def open_keeper(spec: Supervisor, context: Context, node: Node) -> AsyncIt
                 yield keeper
         finally:
             with trio.CancelScope(shield=True):
-                await keeper.stop_all()
-                nursery.cancel_scope.cancel()
+                try:
+                    await keeper.stop_all()
+                finally:
+                    nursery.cancel_scope.cancel()
     if keeper.failure is not None:
         raise keeper.failure
 

@@ -11,7 +11,7 @@ import pytest
 ROOT = Path(__file__).parent.parent.parent
 
 TREE = """
-import actors, trio
+import actors
 
 class Worker(actors.Actor):
     def __init__(self, name): self.title = name
@@ -22,10 +22,8 @@ class Ending(actors.Actor):
     async def started(self): self.stop()
 
 class Failing(actors.Actor):
-    async def started(self): self.nursery.start_soon(self._fail)
-    async def _fail(self):
-        await trio.sleep(0)
-        raise RuntimeError("on purpose")
+    async def started(self): self.nursery.start_soon(self.ref.fail.tell)
+    async def fail(self): raise RuntimeError("on purpose")
 
 tree = actors.Supervisor(
     actors.Child(Worker, "one", place="process"), actors.Child(Worker, "two", place="thread"))
