@@ -41,7 +41,7 @@ class Lane(deque[Message]):
     asleep: bool
     wake: Callable[[], None]
     stalled: bool
-    resume: Callable[[], None]
+    resume: Callable[[], object]
 
     def __init__(self, high_water: int) -> None:
         super().__init__()

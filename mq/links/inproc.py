@@ -8,7 +8,6 @@ connecting side and outlive the binding one: what that had not received waits th
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import suppress
 from functools import partial
 from threading import get_ident
 
@@ -39,13 +38,16 @@ class End:
     def name(self) -> str:
         return self.endpoint.removeprefix("inproc://")
 
-    def post(self, act: Callable[..., None], *arguments: object) -> None:
-        """Call ``act`` in this end's thread; now, if that is ours. An end whose run is over needs no calls."""
+    def post(self, act: Callable[..., None], *arguments: object) -> bool:
+        """Call ``act`` in this end's thread; now, if that is ours. Return False when that thread's run is over."""
         if get_ident() == self._thread:
             act(*arguments)
-            return
-        with suppress(trio.RunFinishedError):
+            return True
+        try:
             self._token.run_sync_soon(act, *arguments)
+        except trio.RunFinishedError:
+            return False
+        return True
 
     def wire(self, pipe: Pipe) -> None:
         """Have the other ends of the lanes of ``pipe`` call back into this thread. Comes before they can."""
@@ -98,6 +100,8 @@ class Binder(End):
 
     def accept(self, connecter: Connecter) -> None:
         """Join with ``connecter``, in this end's thread."""
+        if connecter.gone:
+            return
         own = self.owner.options
         theirs = connecter.owner.options
         pipe = Pipe(self.endpoint, connecter.pipe.inbox, connecter.pipe.outbox, connecting=False, in_process=True)
@@ -113,7 +117,8 @@ class Binder(End):
         self._report_handshake(connecter)
         self.owner.connected(pipe)
         self.look(pipe)
-        connecter.post(connecter.matched, self)
+        if not connecter.post(connecter.matched, self):
+            self.dismiss(connecter)
 
     def dismiss(self, connecter: Connecter) -> None:
         """``connecter`` has gone; what it sent stays to be received."""
@@ -166,7 +171,8 @@ class Connecter(End):
         self._waiting = True
         """Nobody has answered yet."""
         self._refused = False
-        self._gone = False
+        self.gone = False
+        """It wants no peer any more. The one thing here that the other thread reads."""
 
     async def dial(self) -> None:
         """Be connected, or wait to be, until cancelled."""
@@ -175,8 +181,8 @@ class Connecter(End):
             while True:
                 self._waiting, self._refused = True, False
                 binder = EXCHANGE.connect(self.name, self)
-                if binder is not None:
-                    binder.post(binder.accept, self)
+                if binder is not None and not binder.post(binder.accept, self):
+                    self._waiting, self._refused = False, True  # its run ended since we looked
                 while self._waiting:
                     await self._seat.park()
                 while self._binder is not None:
@@ -188,7 +194,7 @@ class Connecter(End):
                     owner.report(ConnectRetried(endpoint=self.endpoint, delay=_RETRY))
                     await trio.sleep(_RETRY)
         finally:
-            self._gone = True
+            self.gone = True
             EXCHANGE.withdraw(self.name, self)
             binder, self._binder = self._binder, None
             if binder is not None:
@@ -197,7 +203,7 @@ class Connecter(End):
 
     def matched(self, binder: Binder) -> None:
         """``binder`` has joined, and is wired at its ends of the lanes."""
-        if self._gone:
+        if self.gone:
             binder.post(binder.dismiss, self)
             return
         self._waiting = False
@@ -211,7 +217,7 @@ class Connecter(End):
 
     def refused(self, reason: str) -> None:
         """The binder would not have us."""
-        if self._gone:
+        if self.gone:
             return
         self._waiting, self._refused = False, True
         self.owner.report(HandshakeFailed(endpoint=self.endpoint, peer=self.endpoint, reason=reason))

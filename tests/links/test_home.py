@@ -1,0 +1,134 @@
+"""Where may a socket be used? In its own thread and process; elsewhere the error says what to do."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import textwrap
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import trio
+
+import mq
+
+from ..conftest import married
+
+CALLS: dict[str, Callable[[mq.Pair], Any]] = {
+    "bind": lambda pair: pair.bind("inproc://elsewhere"),
+    "connect": lambda pair: pair.connect("inproc://elsewhere"),
+    "unbind": lambda pair: pair.unbind("inproc://elsewhere"),
+    "disconnect": lambda pair: pair.disconnect("inproc://elsewhere"),
+    "send_nowait": lambda pair: pair.send_nowait(b"m"),
+    "send_multipart_nowait": lambda pair: pair.send_multipart_nowait([b"m"]),
+    "receive_nowait": lambda pair: pair.receive_nowait(),
+    "receive_multipart_nowait": lambda pair: pair.receive_multipart_nowait(),
+    "send": lambda pair: trio.run(pair.send, b"m"),
+    "send_multipart": lambda pair: trio.run(pair.send_multipart, [b"m"]),
+    "receive": lambda pair: trio.run(pair.receive),
+    "receive_multipart": lambda pair: trio.run(pair.receive_multipart),
+    "wait_connected": lambda pair: trio.run(pair.wait_connected),
+    "aclose": lambda pair: trio.run(pair.aclose),
+}
+
+
+@pytest.mark.parametrize("call", CALLS.values(), ids=CALLS.keys())
+async def test_another_thread_is_told_to_open_its_own_socket(
+    endpoint: str, call: Callable[[mq.Pair], Any], deadline: None
+) -> None:
+    async with married(mq.Pair(), mq.Pair(), endpoint) as (one, other):
+        with pytest.raises(mq.WrongThread, match=r"Pair belongs to the Trio run of another thread.*inproc://"):
+            await trio.to_thread.run_sync(call, one)
+        await one.send(b"unharmed")
+        await other.send(b"as well")
+        assert await other.receive() == b"unharmed"
+        assert await one.receive() == b"as well"
+
+
+FORK = """
+    import os, sys, trio, mq
+
+    async def complain(pair, call):
+        try:
+            result = call(pair)
+            if hasattr(result, "__await__"):
+                await result
+        except mq.WrongThread as error:
+            return str(error)
+        return "no complaint"
+
+    async def main():
+        async with mq.Pair() as one, mq.Pair() as other:
+            other.connect(one.bind({endpoint!r}))
+            await one.wait_connected()
+            await other.send(b"for the parent")
+            child = os.fork()
+            if not child:
+                for call in (
+                    lambda pair: pair.send(b"m"),
+                    lambda pair: pair.receive(),
+                    lambda pair: pair.send_nowait(b"m"),
+                    lambda pair: pair.receive_nowait(),
+                    lambda pair: pair.bind("tcp://127.0.0.1:*"),
+                    lambda pair: pair.connect("tcp://127.0.0.1:1"),
+                    lambda pair: pair.wait_connected(),
+                    lambda pair: pair.aclose(),
+                ):
+                    print(await complain(one, call))
+                sys.stdout.flush()
+                os._exit(0)
+            os.waitpid(child, 0)
+            assert await one.receive() == b"for the parent"
+            await one.send(b"and back")
+            assert await other.receive() == b"and back"
+            print("the parent goes on")
+
+    trio.run(main)
+"""
+
+
+def test_a_forked_child_is_told_of_the_fork_and_harms_its_parent_in_nothing(endpoint: str) -> None:
+    script = textwrap.dedent(FORK).format(endpoint=endpoint)
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=30, check=False)
+    *complaints, last = done.stdout.splitlines()
+    assert done.returncode == 0, done.stderr
+    assert last == "the parent goes on"
+    assert len(complaints) == 8
+    for complaint in complaints:
+        assert "after a fork in process" in complaint
+        assert "open a new one here" in complaint
+
+
+async def test_a_forked_child_may_open_its_own_socket_and_talk_to_its_parent(
+    wire_endpoint: str, deadline: None
+) -> None:
+    script = textwrap.dedent("""
+        import os, trio, mq
+
+        async def parent():
+            async with mq.Pull() as pull:
+                endpoint = pull.bind({endpoint!r})
+                child = os.fork()
+                if not child:
+                    os._exit(grandchild(endpoint))
+                assert await pull.receive() == b"hello from the child"
+                assert os.waitpid(child, 0)[1] == 0
+
+        def grandchild(endpoint):
+            import threading
+            # The fork has come in the midst of a run, which goes on here too: another thread has none.
+            thread = threading.Thread(target=trio.run, args=[speak, endpoint])
+            thread.start()
+            thread.join()
+            return 0
+
+        async def speak(endpoint):
+            async with mq.Push() as push:
+                push.connect(endpoint)
+                await push.send(b"hello from the child")
+
+        trio.run(parent)
+    """).format(endpoint=wire_endpoint)
+    done = await trio.run_process([sys.executable, "-c", script], capture_stderr=True, check=False)
+    assert done.returncode == 0, done.stderr
