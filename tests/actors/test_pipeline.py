@@ -159,9 +159,17 @@ async def test_a_sync_function_runs_off_the_event_loop_and_a_process_is_another_
 
 async def test_several_workers_are_several_processes() -> None:
     seen: list[tuple[int, int]] = []
+
+    def items_until_all_have_worked() -> Iterator[int]:
+        number = 0
+        while len({pid for pid, _ in seen}) < 3:
+            yield number
+            number += 1
+
     stage = Stage(whereabouts, workers=3, place="process", credit=1)
-    await Pipeline(range(200), [stage], seen.append).run()
-    assert 1 < len({pid for pid, _ in seen}) <= 3
+    with trio.fail_after(30):
+        await Pipeline(items_until_all_have_worked(), [stage], seen.append).run()
+    assert len({pid for pid, _ in seen}) == 3
 
 
 async def test_local_workers_run_lambdas() -> None:
