@@ -95,7 +95,7 @@ class Dropped(Event):
 
 @frozen(kw_only=True)
 class PeerStatistics:
-    """One peer now: its queues, and its messages and bytes so far. inproc moves no bytes."""
+    """One peer now: its queues, and its messages and bytes so far. Handshakes count, inproc moves no bytes."""
 
     endpoint: str
     peer: str

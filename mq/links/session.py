@@ -42,7 +42,7 @@ async def _meet(
     patience = owner.options.handshake_timeout
     with trio.move_on_after(patience) as scope:
         try:
-            peer, early = await handshake(stream, connection)
+            peer, early = await handshake(stream, connection, pipe)
         except PeerError as error:
             return str(error)
         except OSError as error:

@@ -14,18 +14,19 @@ from .reading import Early, Reader
 from .writing import Writer
 
 
-async def handshake(stream: Stream, connection: Connection) -> tuple[Peer, Early]:
+async def handshake(stream: Stream, connection: Connection, pipe: Pipe) -> tuple[Peer, Early]:
     """Greet and agree on a mechanism. Return the peer, and what came in the same bytes as its last step.
 
     Raises `PeerError` or OSError.
     """
     early = Early([])
-    await _say(stream, connection.take_output())
+    await _say(stream, connection.take_output(), pipe)
     while connection.peer is None:
         await stream.wait_readable()
         data = stream.read_nowait(READ_SIZE)
         if not data:
             raise PeerError(f"the peer closed the connection in the handshake: {connection.unfinished}")
+        pipe.bytes_in += len(data)
         try:
             early = Early(connection.decode(data))
         except ProtocolError as error:
@@ -34,16 +35,19 @@ async def handshake(stream: Stream, connection: Connection) -> tuple[Peer, Early
             with suppress(OSError):  # our side of the handshake tells the peer what is wrong
                 stream.write_nowait([connection.take_output()])
             raise
-        await _say(stream, connection.take_output())
+        await _say(stream, connection.take_output(), pipe)
     return connection.peer, early
 
 
-async def _say(stream: Stream, output: bytes) -> None:
+async def _say(stream: Stream, output: bytes, pipe: Pipe) -> None:
     while output:
         try:
-            output = output[stream.write_nowait([output]) :]
+            count = stream.write_nowait([output])
         except BlockingIOError:
             await stream.wait_writable()
+        else:
+            pipe.bytes_out += count
+            output = output[count:]
 
 
 class StreamLink:
