@@ -1,0 +1,87 @@
+"""What can be set, and what is refused? Options are checked where they are written."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import attrs
+import pytest
+
+import mq
+
+SOCKETS = (mq.Push, mq.Pull, mq.Pair)
+
+
+@pytest.mark.parametrize("kind", SOCKETS)
+def test_options_are_keyword_arguments_of_every_socket(kind: type[Any]) -> None:
+    socket = kind(linger=1, send_hwm=7, immediate=True, heartbeat_interval=None)
+    assert socket.options == mq.Options(linger=1, send_hwm=7, immediate=True, heartbeat_interval=None)
+
+
+@pytest.mark.parametrize("kind", SOCKETS)
+def test_an_unknown_option_names_the_socket_and_the_known_ones(kind: type[Any]) -> None:
+    with pytest.raises(TypeError) as caught:
+        kind(lingre=1)
+    for word in (f"{kind.__name__}()", "'lingre'", "linger", "send_hwm"):
+        assert word in str(caught.value)
+
+
+@pytest.mark.parametrize("kind", SOCKETS)
+def test_options_are_not_positional(kind: type[Any]) -> None:
+    with pytest.raises(TypeError):
+        kind(5)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        *(("linger", value) for value in (-1, None, "5", math.nan, True, b"5", -math.inf)),
+        *(("send_hwm", value) for value in (-1, 1.5, None, "5", math.inf, True)),
+        *(("receive_hwm", value) for value in (-1, 1.5, None, "5", math.inf, True)),
+        *(("immediate", value) for value in (0, 1, None, "yes")),
+        *(("max_message_size", value) for value in (-1, 1.5, "5", True)),
+        *(("reconnect_interval", value) for value in (-1, "5", math.nan)),
+        *(("reconnect_interval_max", value) for value in (-1, None, "5")),
+        *(("connect_timeout", value) for value in (-1, None, "5")),
+        *(("handshake_timeout", value) for value in (-1, None, "5")),
+        *(("heartbeat_interval", value) for value in (-1, "5", math.nan)),
+        *(("heartbeat_timeout", value) for value in (-1, "5", math.nan)),
+        *(("backlog", value) for value in (0, -1, 1.5, None)),
+    ],
+)
+def test_a_value_that_makes_no_sense_is_refused_by_name(name: str, value: Any) -> None:
+    with pytest.raises(ValueError, match=name) as caught:
+        mq.Pair(**{name: value})
+    assert repr(value) in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"linger": 0},
+        {"linger": math.inf},
+        {"send_hwm": 0, "receive_hwm": 0},
+        {"max_message_size": 0},
+        {"reconnect_interval": None},
+        {"reconnect_interval": 0},
+        {"connect_timeout": math.inf, "handshake_timeout": math.inf},
+        {"heartbeat_interval": None, "heartbeat_timeout": None},
+        {"backlog": 1},
+    ],
+    ids=str,
+)
+def test_a_value_at_the_edge_is_taken(options: dict[str, Any]) -> None:
+    assert attrs.asdict(mq.Pair(**options).options).items() >= options.items()
+
+
+def test_options_do_not_change_afterwards() -> None:
+    socket = mq.Pair()
+    with pytest.raises(AttributeError):
+        socket.options.linger = 0  # type: ignore[misc]
+
+
+@pytest.mark.parametrize("field", attrs.fields(mq.Options), ids=lambda field: field.name)
+def test_every_option_tells_its_libzmq_name_and_what_it_does(field: Any) -> None:
+    assert field.metadata["libzmq"].startswith("ZMQ_")
+    assert field.metadata["text"].endswith(".")
