@@ -18,7 +18,7 @@ from ..transports import Stream
 from .parking import Seat
 from .writing import Writer
 
-_SMALL_READ = 16 * 1024
+_SMALL_READ = 64 * 1024
 
 _GUARD = 0.05
 """Seconds that a receiver may be away before the reader's task watches the connection."""
