@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable
 from ipaddress import IPv6Address
@@ -84,6 +85,10 @@ def parse(text: str) -> Endpoint:
         raise InvalidEndpoint(f"endpoint {text!r} has no address after '{scheme}://'")
     if "\0" in rest:
         raise InvalidEndpoint(f"endpoint {text!r} contains a NUL character")
+    try:
+        os.fsencode(rest)
+    except UnicodeEncodeError as error:
+        raise InvalidEndpoint(f"endpoint {text!r} contains what is no character: {error}") from None
     return _SCHEMES[scheme](text, rest)
 
 
@@ -96,9 +101,10 @@ def _parse_tcp(text: str, rest: str) -> Tcp:
 def _parse_ipc(text: str, rest: str) -> Ipc:
     if rest == "@":
         raise InvalidEndpoint(f"endpoint {text!r} has an empty abstract name: write 'ipc://@name'")
-    if len(rest.encode()) > IPC_PATH_LIMIT:
+    size = len(os.fsencode(rest))
+    if size > IPC_PATH_LIMIT:
         raise InvalidEndpoint(
-            f"endpoint {text!r} has a path of {len(rest.encode())} bytes; a Unix socket takes {IPC_PATH_LIMIT}: "
+            f"endpoint {text!r} has a path of {size} bytes; a Unix socket takes {IPC_PATH_LIMIT}: "
             "use a shorter directory"
         )
     return Ipc(rest)
@@ -125,10 +131,10 @@ def _host_and_port(text: str, address: str) -> tuple[str, int]:
         )
     if match["v6"] is not None:
         _check_ipv6(text, match["v6"])
-    port = 0 if match["port"] == "*" else int(match["port"])
-    if port > 65535:
-        raise InvalidEndpoint(f"endpoint {text!r} has port {port}; ports end at 65535")
-    return match["host"] or match["v6"], port
+    digits = "0" if match["port"] == "*" else match["port"].lstrip("0") or "0"
+    if len(digits) > 5 or int(digits) > 65535:
+        raise InvalidEndpoint(f"endpoint {text!r} has port {shortened(match['port'])}; ports end at 65535")
+    return match["host"] or match["v6"], int(digits)
 
 
 def _check_ipv6(text: str, host: str) -> None:

@@ -67,14 +67,14 @@ IPC = IpcTransport()
 def _abstract_address(endpoint: Ipc) -> bytes:
     if sys.platform != "linux":
         raise InvalidEndpoint(f"endpoint {str(endpoint)!r} is an abstract name, which only Linux has: use a path")
-    return b"\0" + endpoint.path[1:].encode()
+    return b"\0" + os.fsencode(endpoint.path[1:])
 
 
 def _bind_chosen(sock: socket.socket) -> tuple[Ipc, Callable[[], None]]:
     """Bind in a new directory that only this user can enter."""
     directory = tempfile.mkdtemp(prefix="mq-")
     path = os.path.join(directory, "socket")
-    if len(path.encode()) > IPC_PATH_LIMIT:
+    if len(os.fsencode(path)) > IPC_PATH_LIMIT:
         shutil.rmtree(directory)
         raise OSError(errno.ENAMETOOLONG, f"the temporary directory {directory!r} is too long for a Unix socket")
     sock.bind(path)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import ipaddress
 import socket
@@ -43,9 +44,23 @@ class TcpTransport:
                 f"endpoint {str(endpoint)!r} cannot be connected to: name one host and one port; only bind() has "
                 "wildcards, and returns what it chose"
             )
+        try:
+            if endpoint.host.isascii():  # others are encoded by their own rules, when they are resolved
+                endpoint.host.encode("idna")
+        except UnicodeError:
+            raise InvalidEndpoint(
+                f"endpoint {str(endpoint)!r} has the host name {endpoint.host!r}: its parts between dots have 1 to 63 "
+                "characters"
+            ) from None
+        if endpoint.source is not None:
+            with contextlib.suppress(OSError):  # an interface may be down, and come up
+                _local_address(Tcp(*endpoint.source))
 
     async def connect(self, endpoint: Tcp, options: Options) -> sockets.SocketStream:
-        addresses = await trio.socket.getaddrinfo(endpoint.host, endpoint.port, type=socket.SOCK_STREAM)
+        try:
+            addresses = await trio.socket.getaddrinfo(endpoint.host, endpoint.port, type=socket.SOCK_STREAM)
+        except UnicodeError as error:
+            raise OSError(errno.EINVAL, f"{endpoint.host!r} is no host name: {error}") from None
         refusal: OSError = OSError(errno.EADDRNOTAVAIL, f"{endpoint.host} has no address")
         for family, _, _, _, address in addresses:
             try:
@@ -60,7 +75,7 @@ class TcpTransport:
             if endpoint.source is not None:
                 host, port = endpoint.source
                 sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-                sock.bind((_ANY[family] if host == "*" else host, port))
+                sock.bind((_ANY[family] if host == "*" else _source_address(host), port))
             _no_delay(sock)
         except BaseException:
             sock.close()
@@ -86,6 +101,13 @@ def _prepare(sock: socket.socket) -> str:
     _no_delay(sock)
     host, port = sock.getpeername()[:2]
     return str(Tcp(host, port))
+
+
+def _source_address(host: str) -> str:
+    try:
+        return _local_address(Tcp(host, 0))[1]
+    except InvalidEndpoint:  # an interface that was there before
+        raise OSError(errno.EADDRNOTAVAIL, f"{host!r} is not an interface of this machine any more") from None
 
 
 def _local_address(endpoint: Tcp) -> tuple[int, str]:
