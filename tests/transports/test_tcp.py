@@ -1,0 +1,205 @@
+"""Where does tcp listen and connect to? Addresses, names, interfaces, wildcards, ports in use."""
+
+from __future__ import annotations
+
+import errno
+import socket
+import sys
+
+import pytest
+import trio
+
+import mq
+
+from ..conftest import married, next_event, until
+
+
+def _has_ipv6() -> bool:
+    try:
+        with socket.socket(socket.AF_INET6) as probe:
+            probe.bind(("::1", 0))
+    except OSError:
+        return False
+    return True
+
+
+ipv6 = pytest.mark.skipif(not _has_ipv6(), reason="this machine has no IPv6")
+
+
+def _port(endpoint: str) -> int:
+    return int(endpoint.rpartition(":")[2])
+
+
+async def _talk(bind: str, connect: str) -> tuple[str, str]:
+    """Bind ``bind``, connect to ``connect`` with its port, send a message; return the endpoint and the peer."""
+    async with mq.Pull() as pull, mq.Push() as push:
+        bound = pull.bind(bind)
+        push.connect(connect.format(port=_port(bound)))
+        await push.send(b"hello")
+        assert await pull.receive() == b"hello"
+        return bound, pull.statistics().peers[0].peer
+
+
+@pytest.mark.parametrize("wildcard", ["*", "0"])
+async def test_the_system_chooses_a_port_and_bind_returns_it(wildcard: str, deadline: None) -> None:
+    bound, peer = await _talk(f"tcp://127.0.0.1:{wildcard}", "tcp://127.0.0.1:{port}")
+    assert bound.startswith("tcp://127.0.0.1:")
+    assert _port(bound) > 0
+    assert peer.startswith("tcp://127.0.0.1:")
+
+
+async def test_a_star_listens_on_every_address(deadline: None) -> None:
+    bound, _ = await _talk("tcp://*:*", "tcp://127.0.0.1:{port}")
+    assert bound.startswith("tcp://0.0.0.0:")
+
+
+async def test_localhost_is_the_loopback_address(deadline: None) -> None:
+    bound, _ = await _talk("tcp://localhost:*", "tcp://localhost:{port}")
+    assert bound.startswith("tcp://127.0.0.1:")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="looks up the loopback interface as Linux names it")
+async def test_an_interface_stands_for_its_address(deadline: None) -> None:
+    bound, _ = await _talk("tcp://lo:*", "tcp://127.0.0.1:{port}")
+    assert bound.startswith("tcp://127.0.0.1:")
+
+
+@ipv6
+@pytest.mark.parametrize(
+    ("bind", "connect"),
+    [
+        ("tcp://[::1]:*", "tcp://[::1]:{port}"),
+        ("tcp://[::]:*", "tcp://[::1]:{port}"),
+        ("tcp://[::]:*", "tcp://127.0.0.1:{port}"),
+        ("tcp://[::1]:*", "tcp://localhost:{port}"),
+    ],
+)
+async def test_ipv6_addresses_stand_in_brackets(bind: str, connect: str, deadline: None) -> None:
+    if "localhost" in connect:
+        found = {family for family, *_ in await trio.socket.getaddrinfo("localhost", 1)}
+        if socket.AF_INET6 not in found:
+            pytest.skip("localhost has no IPv6 address here")
+    bound, peer = await _talk(bind, connect)
+    assert bound.startswith(bind.removesuffix("*"))
+    assert peer.startswith("tcp://[")
+
+
+@ipv6
+async def test_an_ipv6_address_leaves_the_port_free_for_ipv4(deadline: None) -> None:
+    async with mq.Pull() as pull:
+        port = _port(pull.bind("tcp://[::1]:*"))
+        pull.bind(f"tcp://127.0.0.1:{port}")
+
+
+async def test_a_source_address_is_bound_before_connecting(deadline: None) -> None:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        own = probe.getsockname()[1]
+    _, peer = await _talk("tcp://127.0.0.1:*", f"tcp://127.0.0.1:{own};127.0.0.1:{{port}}")
+    assert peer == f"tcp://127.0.0.1:{own}"
+
+
+@pytest.mark.parametrize("source", ["127.0.0.1:0", "*:0", "localhost:0"])
+async def test_a_source_may_leave_its_port_to_the_system(source: str, deadline: None) -> None:
+    _, peer = await _talk("tcp://127.0.0.1:*", f"tcp://{source};127.0.0.1:{{port}}")
+    assert peer.startswith("tcp://127.0.0.1:")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="every 127.x address is this machine's on Linux")
+async def test_the_source_address_is_what_the_other_side_sees(deadline: None) -> None:
+    _, peer = await _talk("tcp://127.0.0.1:*", "tcp://127.0.0.7:0;127.0.0.1:{port}")
+    assert peer.startswith("tcp://127.0.0.7:")
+
+
+async def test_an_address_in_use_raises_at_once_and_says_what_to_do(deadline: None) -> None:
+    async with mq.Pull() as first, mq.Pull() as second:
+        bound = first.bind("tcp://127.0.0.1:*")
+        with pytest.raises(OSError, match="in use") as caught:
+            second.bind(bound)
+        assert isinstance(caught.value, mq.BindError)
+        assert caught.value.errno == errno.EADDRINUSE
+        assert repr(bound) in str(caught.value)
+        assert "port '*'" in str(caught.value)
+        assert second.bind("tcp://127.0.0.1:*") != bound
+
+
+async def test_an_address_that_is_not_ours_raises_at_once(deadline: None) -> None:
+    async with mq.Pull() as pull:
+        with pytest.raises(mq.BindError, match="one of this machine's") as caught:
+            pull.bind("tcp://192.0.2.1:*")
+        assert caught.value.errno == errno.EADDRNOTAVAIL
+        assert "tcp://192.0.2.1:0" in str(caught.value)
+
+
+async def test_a_host_name_cannot_be_bound(deadline: None) -> None:
+    async with mq.Pull() as pull:
+        with pytest.raises(mq.InvalidEndpoint, match=r"neither an address nor an interface .*connect\(\)"):
+            pull.bind("tcp://example.invalid:*")
+
+
+async def test_a_source_cannot_be_bound(deadline: None) -> None:
+    async with mq.Pull() as pull:
+        with pytest.raises(mq.InvalidEndpoint, match=r"only connect\(\) has"):
+            pull.bind("tcp://127.0.0.1:0;127.0.0.1:*")
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "advice"),
+    [
+        ("tcp://*:5555", r"one host and one port"),
+        ("tcp://127.0.0.1:*", r"one host and one port"),
+        ("tcp://127.0.0.1:0", r"one host and one port"),
+        (f"tcp://{'a' * 64}.example:1", r"1 to 63"),
+        ("tcp://a..b:1", r"1 to 63"),
+        ("tcp://no.such.interface:0;127.0.0.1:1", r"neither an address nor an interface"),
+    ],
+)
+async def test_what_cannot_be_connected_to_is_refused_at_once(endpoint: str, advice: str, deadline: None) -> None:
+    async with mq.Push() as push:
+        with pytest.raises(mq.InvalidEndpoint, match=advice) as caught:
+            push.connect(endpoint)
+        assert endpoint.partition(";")[0].removesuffix("*").removesuffix("0") in str(caught.value)
+        assert not push.statistics().peers
+
+
+@pytest.mark.parametrize("host", ["no-such-host.invalid", "\N{ONE DOT LEADER}", "ü" * 70])
+async def test_a_name_that_cannot_be_resolved_is_reported_and_tried_again(host: str, deadline: None) -> None:
+    async with mq.Push(reconnect_interval=0.01) as push, push.monitor() as events:
+        push.connect(f"tcp://{host}:5555")
+        for _ in range(2):
+            assert (await next_event(events, mq.ConnectDelayed)).reason
+
+
+async def test_a_socket_does_not_meet_itself(deadline: None) -> None:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        own = probe.getsockname()[1]
+    async with mq.Pair(reconnect_interval=0.01) as pair, pair.monitor() as events:
+        pair.connect(f"tcp://127.0.0.1:{own};127.0.0.1:{own}")
+        assert "met itself" in (await next_event(events, mq.ConnectDelayed)).reason
+        assert not pair.statistics().peers[0].connected
+
+
+async def test_messages_are_not_held_back_to_be_joined(deadline: None) -> None:
+    # Nagle's algorithm and delayed acknowledgements together cost 40 ms for each of these.
+    async with married(mq.Pair(), mq.Pair(), "tcp://127.0.0.1:*") as (one, two):
+        with trio.fail_after(10):
+            for _ in range(500):
+                await one.send(b"a")
+                await one.send(b"b")
+                assert await two.receive() == b"a"
+                assert await two.receive() == b"b"
+                await two.send(b"c")
+                assert await one.receive() == b"c"
+
+
+async def test_a_closed_listener_frees_its_port_at_once(deadline: None) -> None:
+    async with mq.Pull() as pull, mq.Push() as push:
+        bound = pull.bind("tcp://127.0.0.1:*")
+        push.connect(bound)
+        await push.send(b"hello")
+        await pull.receive()
+        for _ in range(5):
+            pull.unbind(bound)
+            assert pull.bind(bound) == bound
+        await until(lambda: len(pull.statistics().peers) == 1)
