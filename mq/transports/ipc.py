@@ -93,7 +93,8 @@ def _bind_path(sock: socket.socket, endpoint: Ipc) -> Callable[[], None]:
         status = os.stat(endpoint.path)
         # Nobody may find us bound and not yet listening: that looks dead.
         sock.listen(1)
-    return lambda: _remove_own(os.path.abspath(endpoint.path), (status.st_dev, status.st_ino))
+    path = os.path.abspath(endpoint.path)  # now: the working directory may be another one later
+    return lambda: _remove_own(path, (status.st_dev, status.st_ino))
 
 
 @contextlib.contextmanager
