@@ -64,6 +64,7 @@ class Control:
 
     async def send(self, message: Message, payload: list[bytes] | tuple[bytes, ...] = ()) -> None:
         """Wait until the other end is there, and send."""
+        await self._pair.wait_connected()
         await self._pair.send_multipart(encode(message, payload))
 
     def post(self, message: Message) -> None:

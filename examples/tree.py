@@ -37,7 +37,9 @@ class Store(actors.Actor):
 
     async def add(self, name: str) -> None:
         self.totals[name] = self.totals.get(name, 0) + 1
-        self.path.write_text(json.dumps(self.totals))
+        whole = self.path.with_suffix(".new")  # it may be killed between any two lines
+        whole.write_text(json.dumps(self.totals))
+        whole.replace(self.path)
 
     async def all(self) -> dict[str, int]:
         return self.totals
