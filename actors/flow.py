@@ -48,13 +48,10 @@ class Run:
                     stage.function if stage.place == "process" else shelf.enter_context(shelved(stage.function))
                     for stage in plan.stages
                 ]
-                # An empty tree opens at once; cancelled on its way in it would never be left.
-                opening = shelf.enter_context(trio.CancelScope(shield=True))
                 async with (
                     open_supervisor(intensity=plan.intensity, period=plan.period) as supervisor,
                     open_nursery() as nursery,
                 ):
-                    opening.shield = False
                     for number, stage in enumerate(plan.stages):
                         for worker in range(stage.workers):
                             nursery.start_soon(self._employ, supervisor, functions[number], number, worker)

@@ -225,7 +225,10 @@ def main() -> int:
     kill_at = (len(chosen.files) + 1) // 2 if chosen.kill else None
     tally = Tally(Console(len(chosen.files)), kill_at)
     started = time.monotonic()
-    report = trio.run(count, chosen.files, chosen.workers, tally)
+    # Ctrl-C arrives in our task, as one KeyboardInterrupt, and not in whichever task happens to run.
+    report = trio.run(
+        count, chosen.files, chosen.workers, tally, restrict_keyboard_interrupt_to_checkpoints=True
+    )
     print_results(tally, report, time.monotonic() - started, chosen.workers)
     return 0 if not chosen.verify or verify(chosen.files, tally) else 1
 
