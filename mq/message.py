@@ -9,6 +9,22 @@ Message: TypeAlias = bytes | list[bytes]
 Buffer: TypeAlias = bytes | bytearray | memoryview
 
 
+class Subscribe(bytes):
+    """Not a message: the peer wants what starts with this topic. A command on the wire, in its place among messages."""
+
+
+class Cancel(bytes):
+    """Not a message: the peer no longer wants what starts with this topic."""
+
+
+class Join(bytes):
+    """Not a message: the peer wants what is for this group (RFC 48)."""
+
+
+class Leave(bytes):
+    """Not a message: the peer no longer wants what is for this group."""
+
+
 class Frames(list[bytes]):
     """The checked frames of one message on its way through ``send``; anything else there is an error."""
 
