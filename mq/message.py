@@ -8,6 +8,9 @@ from typing import TypeAlias
 Message: TypeAlias = bytes | list[bytes]
 Buffer: TypeAlias = bytes | bytearray | memoryview
 
+ONLY_BYTES = {bytes}
+"""The types of frames that travel as they are."""
+
 
 class Subscribe(bytes):
     """Not a message: the peer wants what starts with this topic. A command on the wire, in its place among messages."""
@@ -25,10 +28,6 @@ class Leave(bytes):
     """Not a message: the peer no longer wants what is for this group."""
 
 
-class Frames(list[bytes]):
-    """The checked frames of one message on its way through ``send``; anything else there is an error."""
-
-
 def as_frame(value: object) -> bytes:
     """Return ``value`` as an immutable frame, copying what its owner could still change."""
     if isinstance(value, bytes):
@@ -43,10 +42,11 @@ def as_frame(value: object) -> bytes:
 
 
 def as_message(frames: Iterable[Buffer]) -> Message:
-    """Return ``frames`` in the inner form: one frame alone, several as `Frames`."""
+    """Return ``frames`` in the inner form: one frame alone, several as a list of its own."""
     if isinstance(frames, (bytes, bytearray, memoryview, str)):
         raise TypeError(f"send_multipart() takes a list of frames, got {shortened(frames)}: use send() for one")
-    checked = Frames([frame if type(frame) is bytes else as_frame(frame) for frame in frames])
+    given = list(frames)
+    checked: list[bytes] = given if set(map(type, given)) == ONLY_BYTES else list(map(as_frame, given))  # type: ignore[assignment]
     if not checked:
         raise ValueError("a message has at least one frame, got an empty list: send [b''] for an empty message")
     return checked[0] if len(checked) == 1 else checked

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Any, TypedDict
 
 from attrs import Attribute, field, fields, frozen
@@ -45,8 +46,50 @@ def _flag(_: object, attribute: Attribute[bool], value: Any) -> None:
         raise ValueError(f"{attribute.name} is True or False; got {value!r}")
 
 
-def _option(default: Any, validator: Any, libzmq: str, text: str) -> Any:
-    return field(default=default, validator=validator, metadata={"libzmq": libzmq, "text": text})
+def _bytes(minimum: int, maximum: int | None = None) -> Any:
+    def check(_: object, attribute: Attribute[bytes], value: Any) -> None:
+        if not isinstance(value, bytes):
+            raise ValueError(f"{attribute.name} is bytes; got {value!r}")
+        if len(value) < minimum or (maximum is not None and len(value) > maximum):
+            raise ValueError(f"{attribute.name} has {minimum} to {maximum} bytes; got {len(value)}")
+
+    return check
+
+
+def _bytes_or_none(_: object, attribute: Attribute[bytes | None], value: Any) -> None:
+    if value is not None and not isinstance(value, bytes):
+        raise ValueError(f"{attribute.name} is bytes or None; got {value!r}")
+
+
+def _names(*known: str) -> Any:
+    def check(_: object, attribute: Attribute[frozenset[str]], value: Any) -> None:
+        if not isinstance(value, frozenset) or not value <= set(known):
+            raise ValueError(f"{attribute.name} is a set of {', '.join(map(repr, known))}; got {value!r}")
+
+    return check
+
+
+def _set(value: Any) -> Any:
+    """Take any collection of names; a single name is a mistake, which the validator reports."""
+    names = isinstance(value, (set, tuple, list)) and all(isinstance(each, str) for each in value)
+    return frozenset(value) if names else value
+
+
+def _metadata(_: object, attribute: Attribute[Mapping[str, str]], value: Any) -> None:
+    if not isinstance(value, Mapping):
+        raise ValueError(f"{attribute.name} maps names to texts, as in {{'X-Unit': '7'}}; got {value!r}")
+    for name, text in value.items():
+        if not isinstance(name, str) or not isinstance(text, str):
+            raise ValueError(f"{attribute.name} maps names to texts; got {name!r}: {text!r}")
+        if not name.startswith("X-") or not name.isascii() or len(name) > 255:
+            raise ValueError(f"{attribute.name} has names like 'X-Unit', of at most 255 characters; got {name!r}")
+
+
+def _option(
+    default: Any, validator: Any, libzmq: str, text: str, *, types: str = "", converter: Any = None
+) -> Any:
+    metadata = {"libzmq": libzmq, "text": text, "types": frozenset(types.split())}
+    return field(default=default, validator=validator, converter=converter, metadata=metadata)
 
 
 @frozen(kw_only=True)
@@ -65,6 +108,65 @@ class Options:
     max_message_size: int | None = _option(None, _count_or_none(0), "ZMQ_MAXMSGSIZE", (
         "Bytes in one received message, all frames together; a peer that sends more loses its connection. "
         "None: no limit."))
+    metadata: Mapping[str, str] = _option({}, _metadata, "ZMQ_METADATA", (
+        "Properties that the peer is told in the handshake; their names begin with X-."))
+    conflate: bool = _option(False, _flag, "ZMQ_CONFLATE", (
+        "Keep only the newest message of each queue: a message that still waits is replaced by the next."),
+        types="PUSH PULL PUB SUB DEALER")
+    routing_id: bytes = _option(b"", _bytes(0, 255), "ZMQ_ROUTING_ID", (
+        "What a ROUTER at the other end knows this socket by, also after a reconnection; at most 255 bytes. Empty: it "
+        "chooses."), types="REQ REP DEALER ROUTER")
+    probe_router: bool = _option(False, _flag, "ZMQ_PROBE_ROUTER", (
+        "Send an empty message on every new connection, so that a ROUTER there knows this peer before it speaks."),
+        types="REQ DEALER ROUTER")
+    router_mandatory: bool = _option(False, _flag, "ZMQ_ROUTER_MANDATORY", (
+        "Raise `Unroutable` for a message to a peer that is not there, and wait while its queue is full, instead of "
+        "dropping and counting it."), types="ROUTER")
+    router_handover: bool = _option(False, _flag, "ZMQ_ROUTER_HANDOVER", (
+        "A new peer with the routing id of one that is there takes its place, instead of being turned away."),
+        types="ROUTER")
+    router_notify: frozenset[str] = _option(frozenset(), _names("connect", "disconnect"), "ZMQ_ROUTER_NOTIFY", (
+        "Receive [routing id, b\"\"] when a peer has come ('connect'), has gone ('disconnect'), or both."),
+        types="ROUTER", converter=_set)
+    req_correlate: bool = _option(False, _flag, "ZMQ_REQ_CORRELATE", (
+        "Put a number before each request that is sent with send(), and take only the reply that repeats it. "
+        "request() always does."), types="REQ")
+    req_relaxed: bool = _option(False, _flag, "ZMQ_REQ_RELAXED", (
+        "Allow the next send() before the reply has come; that reply is dropped when it comes with req_correlate."),
+        types="REQ")
+    stream_notify: bool = _option(True, _flag, "ZMQ_STREAM_NOTIFY", (
+        "Receive an empty message when a connection has come and when it has gone."), types="STREAM")
+    xpub_verbose: bool = _option(False, _flag, "ZMQ_XPUB_VERBOSE", (
+        "Receive every subscription, not only the first to each topic."), types="XPUB")
+    xpub_verboser: bool = _option(False, _flag, "ZMQ_XPUB_VERBOSER", (
+        "Receive every subscription and every cancellation, not only the first and the last of each topic."),
+        types="XPUB")
+    xpub_manual: bool = _option(False, _flag, "ZMQ_XPUB_MANUAL", (
+        "Subscriptions take no effect by themselves: receive one, and call subscribe() or unsubscribe() for its peer."),
+        types="XPUB")
+    xpub_manual_last_value: bool = _option(False, _flag, "ZMQ_XPUB_MANUAL_LAST_VALUE", (
+        "As xpub_manual, and the first message sent after subscribe() goes to that peer alone."), types="XPUB")
+    xpub_nodrop: bool = _option(False, _flag, "ZMQ_XPUB_NODROP", (
+        "Wait while the queue of any peer that a message is for is full, instead of dropping it for that peer."),
+        types="PUB XPUB RADIO")
+    xpub_welcome_message: bytes | None = _option(None, _bytes_or_none, "ZMQ_XPUB_WELCOME_MSG", (
+        "Sent to each new peer before anything else; a SUB must have subscribed to it."), types="PUB XPUB")
+    last_values: int = _option(0, _count(0), "none", (
+        "Topics whose last message is kept and sent to whoever subscribes to them later. A topic is the first frame of "
+        "a message of several. 0: none."), types="PUB XPUB")
+    invert_matching: bool = _option(False, _flag, "ZMQ_INVERT_MATCHING", (
+        "Deliver what does not match the subscriptions. To be set on both sides."), types="PUB XPUB SUB")
+    only_first_subscribe: bool = _option(False, _flag, "ZMQ_ONLY_FIRST_SUBSCRIBE", (
+        "Take only the first frame of a message for a subscription or cancellation, not each of them."),
+        types="PUB XPUB XSUB")
+    xsub_verbose_unsubscribe: bool = _option(False, _flag, "ZMQ_XSUB_VERBOSE_UNSUBSCRIBE", (
+        "Pass on every cancellation, also of a topic that is not, or still, subscribed to."), types="XSUB")
+    hello_message: bytes | None = _option(None, _bytes_or_none, "ZMQ_HELLO_MSG", (
+        "Sent first on every new connection, also after a reconnection."), types="ROUTER DEALER CLIENT SERVER PEER")
+    disconnect_message: bytes | None = _option(None, _bytes_or_none, "ZMQ_DISCONNECT_MSG", (
+        "Received, as from the peer, when one that had connected to this socket is gone."), types="ROUTER SERVER PEER")
+    hiccup_message: bytes | None = _option(None, _bytes_or_none, "ZMQ_HICCUP_MSG", (
+        "Received, as from the peer, when one that this socket had connected to is gone."), types="DEALER CLIENT PEER")
     reconnect_interval: float | None = _option(0.1, _seconds_or_none, "ZMQ_RECONNECT_IVL", (
         "Pause before the first attempt to connect again; doubled at each further one. None: never reconnect."))
     reconnect_interval_max: float = _option(5.0, _seconds, "ZMQ_RECONNECT_IVL_MAX", (
@@ -90,6 +192,29 @@ class OptionArguments(TypedDict, total=False):
     receive_hwm: int
     immediate: bool
     max_message_size: int | None
+    metadata: Mapping[str, str]
+    conflate: bool
+    routing_id: bytes
+    probe_router: bool
+    router_mandatory: bool
+    router_handover: bool
+    router_notify: frozenset[str]
+    req_correlate: bool
+    req_relaxed: bool
+    stream_notify: bool
+    xpub_verbose: bool
+    xpub_verboser: bool
+    xpub_manual: bool
+    xpub_manual_last_value: bool
+    xpub_nodrop: bool
+    xpub_welcome_message: bytes | None
+    last_values: int
+    invert_matching: bool
+    only_first_subscribe: bool
+    xsub_verbose_unsubscribe: bool
+    hello_message: bytes | None
+    disconnect_message: bytes | None
+    hiccup_message: bytes | None
     reconnect_interval: float | None
     reconnect_interval_max: float
     connect_timeout: float
@@ -99,10 +224,15 @@ class OptionArguments(TypedDict, total=False):
     backlog: int
 
 
-def from_arguments(socket: str, arguments: OptionArguments) -> Options:
-    """Build `Options`, naming the socket and the nearest known names when one is unknown."""
-    known = [each.name for each in fields(Options)]
+def from_arguments(socket: str, socket_type: str, arguments: OptionArguments) -> Options:
+    """Build `Options`, naming the socket and the options that it has when one is unknown or not for its type."""
+    known = {each.name: each.metadata["types"] for each in fields(Options)}
+    own = [name for name, types in known.items() if not types or socket_type in types]
     for name in arguments:
         if name not in known:
-            raise TypeError(f"{socket}() has no option {name!r}; it has {', '.join(known)}")
-    return Options(**arguments)
+            raise TypeError(f"{socket}() has no option {name!r}; it has {', '.join(own)}")
+    options = Options(**arguments)
+    for name in arguments:
+        if name not in own:
+            raise TypeError(f"{socket}() has no option {name!r}, which is for {', '.join(sorted(known[name]))}")
+    return options

@@ -19,6 +19,7 @@ from __future__ import annotations
 import sys
 from collections import deque
 from collections.abc import Awaitable, Callable
+from typing import Any
 
 from attrs import define
 
@@ -34,10 +35,16 @@ def nobody() -> None:
 class Lane(deque[Message]):
     """Messages in one direction. ``len(lane)`` is what the high-water mark counts."""
 
-    __slots__ = ("asleep", "limit", "low", "resume", "stalled", "wake")
+    __slots__ = ("asleep", "capacity", "lent", "limit", "low", "resume", "stalled", "wake")
 
+    capacity: int
+    """The high-water mark."""
+    lent: int
+    """Messages that were taken out and still count."""
     limit: int
+    """How long the lane may become now: what of its capacity is not lent."""
     low: int
+    """The length at which a producer that stopped is to be started again."""
     asleep: bool
     wake: Callable[[], None]
     stalled: bool
@@ -45,6 +52,7 @@ class Lane(deque[Message]):
 
     def __init__(self, high_water: int) -> None:
         super().__init__()
+        self.lent = 0
         self.set_limit(high_water)
         self.asleep = True
         self.wake = nobody
@@ -53,9 +61,15 @@ class Lane(deque[Message]):
 
     def set_limit(self, high_water: int) -> None:
         """Set the high-water mark; 0 means none."""
-        self.limit = high_water or UNLIMITED
+        self.capacity = high_water or UNLIMITED
+        self.lend(self.lent)
+
+    def lend(self, count: int) -> None:
+        """Say that ``count`` messages were taken out and still count. Who took them sees to starting the producer."""
+        self.lent = count
+        self.limit = self.capacity - count
         # ZeroMQ's rule: a full lane opens again when half of it is gone, not for every single message.
-        self.low = self.limit // 2
+        self.low = -1 if count else self.capacity // 2
 
 
 @define(eq=False)
@@ -70,7 +84,11 @@ class Pipe:
     outbox: Lane
     inbox: Lane
     connecting: bool
+    ready: deque[Any]
+    """What can be received: the inbox itself, unless the pattern makes something else of what comes."""
     peer: str = ""
+    identity: bytes = b""
+    """What the peer calls itself, from its handshake."""
     connected: bool = False
     readable: bool = False
     """The pipe stands in the ring of those that have something to receive."""
@@ -82,6 +100,8 @@ class Pipe:
     """One task waits for this peer alone, and would rather have read by itself."""
     in_flight: int = 0
     """Messages taken from the outbox that the kernel does not wholly have yet."""
+    wired: bool = False
+    """The outbox holds the bytes of whole messages, as they go over the wire."""
     in_process: bool = False
     """The peer is in this process: what is in the outbox is already its own."""
     progress: Callable[[], object] | None = None

@@ -73,7 +73,7 @@ class Socket(home.Resident):
 
     def __init__(self, **options: Unpack[OptionArguments]) -> None:
         super().__init__()
-        self.options: Options = from_arguments(type(self).__name__, options)
+        self.options: Options = from_arguments(type(self).__name__, self.socket_type, options)
         self._nursery_manager: AbstractAsyncContextManager[trio.Nursery] | None = None
         self._nursery: trio.Nursery
         self._owner: Owner
@@ -89,7 +89,11 @@ class Socket(home.Resident):
         self._trouble: dict[str, str] = {}
         self._hinted = False
         self._sent = 0
+        self._send_run = 0
+        """Messages counted as sent before they are: so many may follow with no other look around."""
         self._received = 0
+        self._receive_run = 0
+        """Messages counted as received before they are."""
         self._past_bytes_out = 0
         self._past_bytes_in = 0
         self._dropped: Counter[str] = Counter()
@@ -301,11 +305,15 @@ class Socket(home.Resident):
             self._check_open()
             await self._peers_changed.park()
 
-    def _make_pipe(self, endpoint: str, connecting: bool) -> Pipe:
-        pipe = Pipe(endpoint, Lane(self.options.send_hwm), Lane(self.options.receive_hwm), connecting)
-        pipe.inbox.wake = partial(self._arrived, pipe)
-        pipe.outbox.resume = partial(self._writable, pipe)
-        pipe.outbox.asleep = False
+    def _make_pipe(self, endpoint: str, connecting: bool, lanes: tuple[Lane, Lane] | None = None) -> Pipe:
+        """Return a new pipe, with the given outbox and inbox if they belong to a socket of this process."""
+        outbox, inbox = lanes or (Lane(self.options.send_hwm), Lane(self.options.receive_hwm))
+        pipe = Pipe(endpoint, outbox, inbox, connecting, ready=inbox, in_process=lanes is not None)
+        if lanes is None:
+            inbox.wake = partial(self._arrived, pipe)
+            outbox.resume = partial(self._writable, pipe)
+            outbox.asleep = False
+        self._make_ready(pipe)
         return pipe
 
     def _connected(self, pipe: Pipe) -> None:
@@ -357,6 +365,9 @@ class Socket(home.Resident):
             self._left[who, self._parting or reason] += count
 
     # -- what patterns override ----------------------------------------------------------------------------
+
+    def _make_ready(self, pipe: Pipe) -> None:
+        """Give ``pipe`` a place of its own for what can be received, if its inbox is not."""
 
     def _pipe_added(self, pipe: Pipe) -> None:
         """``pipe`` is there, its endpoint not connected yet."""
@@ -425,7 +436,7 @@ class Socket(home.Resident):
                 peer=pipe.peer,
                 connected=pipe.connected,
                 queued_out=len(pipe.outbox) + pipe.in_flight,
-                queued_in=len(pipe.inbox),
+                queued_in=len(pipe.inbox) + (0 if pipe.ready is pipe.inbox else len(pipe.ready)),
                 messages_out=pipe.messages_out,
                 messages_in=pipe.messages_in,
                 bytes_out=pipe.bytes_out,
@@ -435,8 +446,8 @@ class Socket(home.Resident):
         )
         return Statistics(
             peers=peers,
-            messages_out=self._sent,
-            messages_in=self._received,
+            messages_out=self._sent - self._send_run,
+            messages_in=self._received - self._receive_run,
             bytes_out=self._past_bytes_out + sum(peer.bytes_out for peer in peers),
             bytes_in=self._past_bytes_in + sum(peer.bytes_in for peer in peers),
             queued_out=sum(peer.queued_out for peer in peers),

@@ -104,7 +104,7 @@ class Binder(End):
             return
         own = self.owner.options
         theirs = connecter.owner.options
-        pipe = Pipe(self.endpoint, connecter.pipe.inbox, connecter.pipe.outbox, connecting=False, in_process=True)
+        pipe = self.owner.make_pipe(self.endpoint, False, (connecter.pipe.inbox, connecter.pipe.outbox))
         refusal = self._refusal(connecter, pipe)
         if refusal:
             connecter.post(connecter.refused, refusal)

@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Protocol
 
 from attrs import frozen
 
 from ..monitor import Event
 from ..options import Options
-from ..pipe import Pipe
+from ..pipe import Lane, Pipe
+
+
+class MakePipe(Protocol):
+    """Return a new pipe for an endpoint; ``lanes`` are its outbox and inbox, if they are another socket's."""
+
+    def __call__(self, endpoint: str, connecting: bool, lanes: tuple[Lane, Lane] | None = None) -> Pipe: ...
 
 
 @frozen
@@ -17,8 +24,7 @@ class Owner:
 
     socket_type: str
     options: Options
-    make_pipe: Callable[[str, bool], Pipe]
-    """Return a new pipe for an endpoint; True for one that connects."""
+    make_pipe: MakePipe
     arrived: Callable[[Pipe], None]
     """The inbox of a pipe that had nothing to receive has something."""
     writable: Callable[[Pipe], None]

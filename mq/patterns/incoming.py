@@ -1,10 +1,11 @@
-"""Whose message comes next? Ways to choose among the peers that something was received from."""
+"""Whose message comes next? How to choose among the peers that something was received from."""
 
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 from threading import get_ident
-from typing import Unpack
+from typing import Any, Unpack
 
 import trio
 from trio.lowlevel import checkpoint
@@ -15,84 +16,47 @@ from ..options import OptionArguments
 from ..pipe import Pipe
 from ..socket import Socket
 
-_TURN = 256
+TURN = 256
 """Messages after which a task that never has to wait lets the others run."""
 
 
-class FairQueue(Socket, trio.abc.ReceiveChannel[bytes]):
+class Receiver(Socket):
     """Receive one message from each peer that has some, in turn; wait while none has.
 
     Messages that came before a peer left are still received.
+
+    A pattern that makes something else of its messages, such as a ROUTER, which puts the sender's routing id before
+    each, sets ``_translates`` and says how in ``_translate``, for many at once. What a peer sent then goes from the
+    inbox of its pipe into ``pipe.ready``, half of a full inbox at a time; elsewhere the two are one.
+
+    While a single peer has something, the next few calls are granted a run: they take from its queue with no other
+    look around. Whatever changes the picture ends the run.
     """
+
+    _translates = False
 
     def __init__(self, **options: Unpack[OptionArguments]) -> None:
         super().__init__(**options)
         self._readable: deque[Pipe] = deque()
         self._receivers = trio.lowlevel.ParkingLot()
-        self._receive_turn = _TURN
+        self._receive_turn = TURN
+        self._take: Callable[[], Any]
+        """Where a run of messages comes from."""
         self._reading: Pipe | None = None
         """The pipe whose connection a receiving task reads."""
 
-    async def receive(self) -> bytes:
-        """Receive a message of one frame; waits while there is none.
-
-        A receive that need not wait is a checkpoint only at every 256th message. Cancelled, it has received
-        nothing. Raises `MultipartMessage`, which carries the frames, for a message of several, and
-        ``trio.ClosedResourceError``.
-        """
+    async def _next(self, doing: str) -> Any:
+        """Take the next message; wait while there is none."""
         if self._thread != get_ident():
             self._complain()
-        if self._received >= self._receive_turn:
+        if self._receive_turn <= 0:
             await checkpoint()
-            self._receive_turn = self._received + _TURN
-        ring = self._readable
-        if ring:
-            self._received += 1
-            pipe = ring[0]
-            inbox = pipe.inbox
-            message = inbox.popleft()
-            if not inbox:
-                self._empty(pipe)
-            elif len(ring) > 1:
-                ring.rotate(-1)
-            if inbox.stalled and len(inbox) <= inbox.low:
-                inbox.stalled = False
-                inbox.resume()
-        else:
-            message = await self._receive_later("receive")
-        if type(message) is bytes:
-            return message
-        raise MultipartMessage(message)  # type: ignore[arg-type]
-
-    __anext__ = receive
-
-    async def receive_multipart(self) -> list[bytes]:
-        """Receive any message as the list of its frames. Otherwise as `receive`."""
-        if self._thread != get_ident():
-            self._complain()
-        if self._received >= self._receive_turn:
-            await checkpoint()
-            self._receive_turn = self._received + _TURN
-        message = self._pop() if self._readable else await self._receive_later("receive_multipart")
-        return [message] if type(message) is bytes else message  # type: ignore[return-value]
-
-    def receive_nowait(self) -> bytes:
-        """Receive a message of one frame if there is one, else raise ``trio.WouldBlock``."""
-        self._check_open()
-        message = self._pop()
-        if type(message) is bytes:
-            return message
-        raise MultipartMessage(message)  # type: ignore[arg-type]
-
-    def receive_multipart_nowait(self) -> list[bytes]:
-        """Receive any message if there is one, else raise ``trio.WouldBlock``."""
-        self._check_open()
-        message = self._pop()
-        return [message] if type(message) is bytes else message  # type: ignore[return-value]
-
-    async def _receive_later(self, doing: str) -> Message:
+            self._receive_turn = TURN
+        if self._readable:
+            return self._pop()
         while not self._readable:
             await self._wait(doing)
+        self._receive_turn = TURN
         message = self._pop()
         if self._readable:  # more has come than receivers were woken for
             self._receivers.unpark()
@@ -114,25 +78,51 @@ class FairQueue(Socket, trio.abc.ReceiveChannel[bytes]):
             pipe.wanted = not self._receivers
         await self._park(self._receivers, doing)
 
-    def _pop(self) -> Message:
+    def _pop(self) -> Any:
         ring = self._readable
         if not ring:
             raise trio.WouldBlock
+        self._end_run()
         self._received += 1
+        self._receive_turn -= 1
         pipe = ring[0]
         inbox = pipe.inbox
-        message = inbox.popleft()
-        if not inbox:
-            self._empty(pipe)
-        elif len(ring) > 1:
-            ring.rotate(-1)
+        message = pipe.ready.popleft()
         if inbox.stalled and len(inbox) <= inbox.low:
             inbox.stalled = False
             inbox.resume()
+        if not pipe.ready:
+            self._empty(pipe)
+        if pipe.readable and len(ring) > 1:
+            ring.rotate(-1)
+        elif len(ring) == 1:
+            self._grant_run(ring[0])
         return message
 
+    def _grant_run(self, pipe: Pipe) -> None:
+        waiting = len(pipe.ready)
+        low = pipe.inbox.low
+        if pipe.ready is pipe.inbox:
+            # The message that lets a stopped producer go on must not be part of a run, and neither must the last.
+            waiting = waiting - low if waiting > low else min(waiting, low)
+        run = min(waiting - 1, self._receive_turn)
+        if run > 0:
+            self._take = pipe.ready.popleft
+            self._receive_run = run
+            self._received += run
+            self._receive_turn -= run
+
+    def _end_run(self) -> None:
+        self._received -= self._receive_run
+        self._receive_turn += self._receive_run
+        self._receive_run = 0
+
     def _empty(self, pipe: Pipe) -> None:
-        """Leave ``pipe`` out of the ring until something comes."""
+        """Have something ready again in ``pipe``, the first of the ring, or leave it out until something comes."""
+        if pipe.ready is not pipe.inbox:
+            self._refill(pipe)
+            if pipe.ready:
+                return
         self._readable.popleft()
         pipe.readable = False
         pipe.inbox.asleep = True
@@ -142,22 +132,130 @@ class FairQueue(Socket, trio.abc.ReceiveChannel[bytes]):
     def _arrived(self, pipe: Pipe) -> None:
         if self._closing or pipe.readable or not pipe.inbox:
             return
+        if pipe.ready is not pipe.inbox:
+            self._refill(pipe)
+        self._rejoin(pipe)
+
+    def _rejoin(self, pipe: Pipe) -> None:
+        """Take ``pipe`` into the ring, if it has something, and let receivers go on."""
+        if not pipe.ready or pipe.readable:
+            return
+        self._end_run()
         pipe.readable = True
         pipe.inbox.asleep = False
         self._readable.append(pipe)
         if self._reading is not None and self._reading is not pipe:
             self._reading.stir()
-        self._receivers.unpark(count=len(pipe.inbox))
+        self._receivers.unpark(count=len(pipe.ready))
+
+    # -- making something else of it -----------------------------------------------------------------------
+
+    def _make_ready(self, pipe: Pipe) -> None:
+        if self._translates:
+            pipe.ready = deque()
+
+    def _refill(self, pipe: Pipe) -> None:
+        """Translate what has come, until something is ready or the inbox is empty and asleep."""
+        inbox, ready = pipe.inbox, pipe.ready
+        while not ready:
+            waiting = len(inbox)
+            if not waiting:
+                inbox.lend(0)
+                inbox.asleep = True
+                if inbox.stalled:
+                    inbox.stalled = False
+                    inbox.resume()
+                if not inbox:
+                    return
+                continue  # a producer in another thread was just there
+            inbox.asleep = False
+            count = min(waiting, max(1, inbox.capacity // 2))
+            ready.extend(self._translate(pipe, [inbox.popleft() for _ in range(count)]))
+            inbox.lend(len(ready))
+            if inbox.stalled and waiting <= inbox.capacity // 2:
+                inbox.stalled = False
+                inbox.resume()
+
+    def _translate(self, pipe: Pipe, batch: list[Message]) -> list[Any]:
+        """Return what is to be received for ``batch``, which came from ``pipe``."""
+        raise NotImplementedError
+
+    # -- leaving -------------------------------------------------------------------------------------------
 
     def _abandon(self, pipe: Pipe) -> None:
         super()._abandon(pipe)
+        self._end_run()
+        if pipe.ready is not pipe.inbox:
+            pipe.ready.clear()
+            pipe.inbox.lend(0)
         if pipe.readable:
             pipe.readable = False
             self._readable.remove(pipe)
 
     def _stop(self) -> None:
         super()._stop()
+        self._end_run()
         self._readable.clear()
         self._receivers.unpark_all()
         if self._reading is not None:
             self._reading.stir()
+
+
+class FairQueue(Receiver, trio.abc.ReceiveChannel[bytes]):
+    """Receive messages of one frame, from each peer that has some in turn."""
+
+    async def receive(self) -> bytes:
+        """Receive a message of one frame; waits while there is none.
+
+        A receive that need not wait is a checkpoint only at every 256th message. Cancelled, it has received
+        nothing. Raises `MultipartMessage`, which carries the frames, for a message of several, and
+        ``trio.ClosedResourceError``.
+        """
+        if self._receive_run and self._thread == get_ident():
+            self._receive_run -= 1
+            message = self._take()
+        else:
+            message = await self._next("receive")
+        if message.__class__ is not list:
+            return message  # type: ignore[no-any-return]
+        raise MultipartMessage(message)
+
+    __anext__ = receive
+
+    def receive_nowait(self) -> bytes:
+        """Receive a message of one frame if there is one, else raise ``trio.WouldBlock``."""
+        self._check_open()
+        message = self._pop()
+        if message.__class__ is not list:
+            return message  # type: ignore[no-any-return]
+        raise MultipartMessage(message)
+
+
+class FairQueueMultipart(FairQueue):
+    """Receive messages of any number of frames, from each peer that has some in turn."""
+
+    async def receive_multipart(self) -> list[bytes]:
+        """Receive any message as the list of its frames. Otherwise as `receive`."""
+        if self._receive_run and self._thread == get_ident():
+            self._receive_run -= 1
+            message = self._take()
+        else:
+            message = await self._next("receive_multipart")
+        return message if message.__class__ is list else [message]
+
+    def receive_multipart_nowait(self) -> list[bytes]:
+        """Receive any message if there is one, else raise ``trio.WouldBlock``."""
+        self._check_open()
+        message = self._pop()
+        return message if message.__class__ is list else [message]
+
+
+class SingleFrames(FairQueue):
+    """Receive from peers that may send messages of one frame only; others are dropped and counted."""
+
+    _translates = True
+
+    def _translate(self, pipe: Pipe, batch: list[Message]) -> list[Any]:
+        whole = [message for message in batch if message.__class__ is not list]
+        self._drop(pipe, len(batch) - len(whole), f"{self.socket_type} takes messages of one frame only")
+        return whole

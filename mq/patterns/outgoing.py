@@ -1,4 +1,4 @@
-"""Whose turn is it to get a message? Ways to choose among the peers one may send to."""
+"""Whose turn is it to get a message? How to choose among the peers that one may send to."""
 
 from __future__ import annotations
 
@@ -10,26 +10,33 @@ from typing import Unpack
 import trio
 from trio.lowlevel import checkpoint
 
-from ..message import Buffer, Frames, Message, as_frame, as_message
+from ..message import ONLY_BYTES, Buffer, Message, as_frame, as_message
 from ..options import OptionArguments
-from ..pipe import Pipe
+from ..pipe import Lane, Pipe
 from ..socket import Socket
 
-_TURN = 256
+TURN = 256
 """Messages after which a task that never has to wait lets the others run."""
+
+_REPLACED = "replaced by a newer one (conflate)"
 
 
 class RoundRobin(Socket, trio.abc.SendChannel[bytes]):
     """Send to each connected peer with room in turn; wait while there is none.
 
     Messages queue for endpoints that are not connected yet only while no peer is, and never with ``immediate``.
+
+    While a single peer may be sent to, the next few calls are granted a run: they append to its queue with no other
+    look around. Whatever changes the picture ends the run.
     """
 
     def __init__(self, **options: Unpack[OptionArguments]) -> None:
         super().__init__(**options)
         self._ring: deque[Pipe] = deque()
         self._senders = trio.lowlevel.ParkingLot()
-        self._send_turn = _TURN
+        self._send_turn = TURN
+        self._lane: Lane
+        """Where a run of messages goes."""
 
     async def send(self, message: bytes) -> None:
         """Send a message of one frame; waits while every peer's queue is full, or nobody is there.
@@ -38,67 +45,77 @@ class RoundRobin(Socket, trio.abc.SendChannel[bytes]):
         256th message. Cancelled, it has sent nothing. Raises TypeError for anything but bytes and
         ``trio.ClosedResourceError``.
         """
-        if self._thread != get_ident():
-            self._complain()
-        if type(message) is not bytes and not isinstance(message, Frames):
-            message = as_frame(message)
-        if self._sent >= self._send_turn:
-            await checkpoint()
-            self._send_turn = self._sent + _TURN
-        ring = self._ring
-        if not ring:
-            await self._send_later(message)
-            return
-        self._sent += 1
-        pipe = ring[0]
-        outbox = pipe.outbox
-        outbox.append(message)
-        if outbox.asleep:
-            outbox.wake()
-        if len(outbox) >= outbox.limit:
-            self._full(pipe)
-        elif len(ring) > 1:
-            ring.rotate(-1)
-
-    async def send_multipart(self, frames: Iterable[Buffer]) -> None:
-        """Send a message of one or more frames, whole or not at all. Otherwise as `send`."""
-        await self.send(as_message(frames))  # type: ignore[arg-type]
-
-    async def _send_later(self, message: Message) -> None:
-        while not self._ring:
-            await self._park(self._senders, "send")
-        self._put(message)
-        if self._ring:  # there is room for more senders than were woken
-            self._senders.unpark()
+        if self._send_run and message.__class__ is bytes and self._thread == get_ident():
+            self._send_run -= 1
+            lane = self._lane
+            lane.append(message)
+            if lane.asleep:
+                lane.wake()
+        else:
+            await self._send(message if message.__class__ is bytes else as_frame(message))
 
     def send_nowait(self, message: bytes) -> None:
         """Send if that is possible at once, else raise ``trio.WouldBlock``."""
         self._check_open()
         self._put(as_frame(message))
 
-    def send_multipart_nowait(self, frames: Iterable[Buffer]) -> None:
-        """Send a message of one or more frames if that is possible at once, else raise ``trio.WouldBlock``."""
-        self._check_open()
-        self._put(as_message(frames))
+    async def _send(self, message: Message, doing: str = "send") -> None:
+        if self._thread != get_ident():
+            self._complain()
+        if self._send_turn <= 0:
+            await checkpoint()
+            self._send_turn = TURN
+        if self._ring:
+            self._put(message)
+            return
+        while not self._ring:
+            await self._park(self._senders, doing)
+        self._send_turn = TURN
+        self._put(message)
+        if self._ring:  # there is room for more senders than were woken
+            self._senders.unpark()
 
-    def _put(self, message: Message) -> None:
+    def _put(self, message: Message) -> Pipe:
+        """Queue ``message`` for the peer whose turn it is, and return its pipe."""
         ring = self._ring
         if not ring:
             raise trio.WouldBlock
+        self._end_send_run()
         self._sent += 1
+        self._send_turn -= 1
         pipe = ring[0]
-        outbox = pipe.outbox
-        outbox.append(message)
-        if outbox.asleep:
-            outbox.wake()
-        if len(outbox) >= outbox.limit:
+        lane = pipe.outbox
+        if self.options.conflate:
+            self._drop(pipe, len(lane), _REPLACED)
+            lane.clear()
+        lane.append(message)
+        if lane.asleep:
+            lane.wake()
+        if len(lane) >= lane.limit and not self.options.conflate:
             self._full(pipe)
         elif len(ring) > 1:
             ring.rotate(-1)
+        elif not self.options.conflate:
+            self._grant_send_run(lane)
+        return pipe
+
+    def _grant_send_run(self, lane: Lane) -> None:
+        # The message that fills the queue must not be part of a run: what is in flight counts, and comes back if lost.
+        run = min(lane.limit - len(lane) - 1, self._send_turn)
+        if run > 0:
+            self._lane = lane
+            self._send_run = run
+            self._sent += run
+            self._send_turn -= run
+
+    def _end_send_run(self) -> None:
+        self._sent -= self._send_run
+        self._send_turn += self._send_run
+        self._send_run = 0
 
     def _full(self, pipe: Pipe) -> None:
         """Leave ``pipe`` out of the ring until its consumer has made room."""
-        self._ring.remove(pipe)
+        self._leave(pipe)
         outbox = pipe.outbox
         outbox.stalled = True
         if len(outbox) < outbox.limit:  # a consumer in another thread was just there
@@ -110,6 +127,7 @@ class RoundRobin(Socket, trio.abc.SendChannel[bytes]):
         usable = pipe.connected or (pipe.connecting and not self._peer_count and not self.options.immediate)
         if self._closing or pipe.retired or not usable or pipe.outbox.stalled or pipe in self._ring:
             return
+        self._end_send_run()
         self._ring.append(pipe)
         self._senders.unpark(count=max(1, pipe.outbox.limit - len(pipe.outbox)))
 
@@ -123,6 +141,7 @@ class RoundRobin(Socket, trio.abc.SendChannel[bytes]):
     def _pipe_connected(self, pipe: Pipe) -> None:
         super()._pipe_connected(pipe)
         if self._peer_count == 1:  # from now on, only connected peers are sent to
+            self._end_send_run()
             self._ring.clear()
         self._join(pipe)
 
@@ -138,10 +157,38 @@ class RoundRobin(Socket, trio.abc.SendChannel[bytes]):
         self._leave(pipe)
 
     def _leave(self, pipe: Pipe) -> None:
+        self._end_send_run()
         if pipe in self._ring:
             self._ring.remove(pipe)
 
     def _stop(self) -> None:
         super()._stop()
+        self._end_send_run()
         self._ring.clear()
         self._senders.unpark_all()
+
+
+class RoundRobinMultipart(RoundRobin):
+    """Send messages of any number of frames to each connected peer with room in turn."""
+
+    async def send_multipart(self, frames: Iterable[Buffer]) -> None:
+        """Send a message of one or more frames, whole or not at all. Otherwise as `send`."""
+        if (
+            self._send_run
+            and frames.__class__ is list
+            and len(frames) > 1
+            and set(map(type, frames)) == ONLY_BYTES
+            and self._thread == get_ident()
+        ):
+            self._send_run -= 1
+            lane = self._lane
+            lane.append(frames.copy())
+            if lane.asleep:
+                lane.wake()
+        else:
+            await self._send(as_message(frames), "send_multipart")
+
+    def send_multipart_nowait(self, frames: Iterable[Buffer]) -> None:
+        """Send a message of one or more frames if that is possible at once, else raise ``trio.WouldBlock``."""
+        self._check_open()
+        self._put(as_message(frames))

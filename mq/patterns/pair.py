@@ -5,11 +5,11 @@ from __future__ import annotations
 import trio
 
 from ..pipe import Pipe
-from .incoming import FairQueue
-from .outgoing import RoundRobin
+from .incoming import FairQueueMultipart
+from .outgoing import RoundRobinMultipart
 
 
-class Pair(RoundRobin, FairQueue, trio.abc.Channel[bytes]):
+class Pair(RoundRobinMultipart, FairQueueMultipart, trio.abc.Channel[bytes]):
     """A socket for exactly one peer at a time. A second one is turned away until the first has left."""
 
     socket_type = "PAIR"

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from .incoming import FairQueue
-from .outgoing import RoundRobin
+from .incoming import FairQueueMultipart
+from .outgoing import RoundRobinMultipart
 
 
-class Push(RoundRobin):
+class Push(RoundRobinMultipart):
     """Send each message to one of the connected PULL peers, in turn. Cannot receive."""
 
     socket_type = "PUSH"
 
 
-class Pull(FairQueue):
+class Pull(FairQueueMultipart):
     """Receive from all connected PUSH peers, in turn. Cannot send."""
 
     socket_type = "PULL"
