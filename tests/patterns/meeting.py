@@ -9,6 +9,9 @@ from trio.testing import wait_all_tasks_blocked
 
 import mq
 
+HUGE = bytes(48 * 1024 * 1024)
+"""More than the kernel's buffers hold, so that a socket filled with it stays full: tcp's grow behind one's back."""
+
 
 async def reserved(endpoint: str) -> str:
     """Return an address that can be bound, and connected to before: the one that ``endpoint`` resolves to now."""

@@ -12,7 +12,7 @@ from trio.testing import wait_all_tasks_blocked
 import mq
 
 from ..conftest import married
-from .meeting import fill, numbered, receive_all
+from .meeting import HUGE, fill, numbered, receive_all
 
 TURN = 256
 """Messages after which a loop that never has to wait lets other tasks run."""
@@ -101,9 +101,8 @@ async def _cancel_after(scope: trio.CancelScope, ticks: int) -> None:
 
 
 async def test_a_cancelled_sender_leaves_its_place_to_the_others(endpoint: str, deadline: None) -> None:
-    body = bytes(256 * 1024)
     async with married(mq.Pull(receive_hwm=1), mq.Push(send_hwm=1), endpoint) as (pull, push):
-        sent = await fill(push, body)
+        sent = await fill(push, HUGE)
         async with trio.open_nursery() as nursery:
             with trio.CancelScope() as scope:
                 async with trio.open_nursery() as doomed:
@@ -113,7 +112,7 @@ async def test_a_cancelled_sender_leaves_its_place_to_the_others(endpoint: str, 
                     nursery.start_soon(push.send, b"patient")
                     await wait_all_tasks_blocked()
                     scope.cancel()
-            assert await receive_all(pull, sent) == [body] * sent
+            assert await receive_all(pull, sent) == [HUGE] * sent
             assert await pull.receive() == b"patient"
         with pytest.raises(trio.WouldBlock):
             pull.receive_nowait()

@@ -15,7 +15,7 @@ from trio.testing import wait_all_tasks_blocked
 import mq
 
 from ..conftest import married, until
-from .meeting import fill, receive_all
+from .meeting import HUGE, fill, receive_all
 
 SOCKETS = (mq.Push, mq.Pull, mq.Pair)
 
@@ -147,13 +147,12 @@ async def test_aclose_in_another_task_ends_every_wait(endpoint: str, deadline: N
             await wait(*arguments)
         ended.append(name)
 
-    body = bytes(256 * 1024)
     pair = mq.Pair(send_hwm=2, linger=0)
     async with married(pair, mq.Pair(receive_hwm=2), endpoint), trio.open_nursery() as nursery:
-        await fill(pair, body)
+        await fill(pair, HUGE)
         for _ in range(2):
-            nursery.start_soon(expect_closed, "send", pair.send, body)
-            nursery.start_soon(expect_closed, "send_multipart", pair.send_multipart, [body, body])
+            nursery.start_soon(expect_closed, "send", pair.send, HUGE)
+            nursery.start_soon(expect_closed, "send_multipart", pair.send_multipart, [HUGE, HUGE])
             nursery.start_soon(expect_closed, "receive", pair.receive)
             nursery.start_soon(expect_closed, "receive_multipart", pair.receive_multipart)
             nursery.start_soon(expect_closed, "wait_connected", pair.wait_connected, 2)

@@ -13,7 +13,7 @@ from trio.testing import wait_all_tasks_blocked
 import mq
 
 from ..conftest import married, next_event, until
-from .meeting import fill, numbered, receive_all, reserved
+from .meeting import HUGE, fill, numbered, receive_all, reserved
 
 LARGE = bytes(256 * 1024)
 
@@ -146,12 +146,12 @@ async def test_a_peer_that_takes_nothing_is_given_up_and_named(
         async with mq.Push(send_hwm=5, linger=0.05) as push:
             push.connect(address)
             await push.wait_connected()
-            sent = await fill(push, LARGE)
+            sent = await fill(push, HUGE)
             peer = push.statistics().peers[0].peer
         dropped = sum(push.statistics().dropped.values())
         assert 0 < dropped <= sent
         assert re.search(rf"dropped {dropped} unsent messages? for {re.escape(peer)}: ", caplog.text)
-        assert await receive_all(pull, sent - dropped) == [LARGE] * (sent - dropped)
+        assert await receive_all(pull, sent - dropped) == [HUGE] * (sent - dropped)
         await until(lambda: not pull.statistics().peers)
         with pytest.raises(trio.WouldBlock):
             pull.receive_nowait()

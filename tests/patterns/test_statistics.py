@@ -8,7 +8,7 @@ import trio
 import mq
 
 from ..conftest import married, until
-from .meeting import fill, receive_all, reserved
+from .meeting import HUGE, fill, receive_all, reserved
 
 
 async def test_messages_count_when_send_accepts_and_receive_returns_them(endpoint: str, deadline: None) -> None:
@@ -91,8 +91,7 @@ async def test_queues_are_counted_for_each_peer(endpoint: str, deadline: None) -
 
 async def test_a_message_on_its_way_to_the_kernel_is_still_queued(wire_endpoint: str, deadline: None) -> None:
     async with married(mq.Pull(receive_hwm=1), mq.Push(send_hwm=10, linger=0), wire_endpoint) as (pull, push):
-        body = bytes(1024 * 1024)
-        sent = await fill(push, body)
+        sent = await fill(push, HUGE)
         assert 0 < push.statistics().queued_out <= 10
         assert push.statistics().messages_out == sent
         await receive_all(pull, sent)
@@ -118,7 +117,7 @@ async def test_drops_are_counted_by_reason(wire_endpoint: str, deadline: None) -
         async with mq.Pull(receive_hwm=1) as pull:
             pull.connect(address)
             await push.wait_connected()
-            await fill(push, bytes(1024 * 1024))
+            await fill(push, HUGE)
         await until(lambda: not push.statistics().peers)
         ((reason, count),) = push.statistics().dropped.items()
         assert "the connection ended" in reason

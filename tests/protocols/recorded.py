@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from attrs import frozen
 
+from mq.message import Subscribe
+
 _REST = b"\x01NULL" + bytes(48)
 
 _FIVE_MESSAGES = (
@@ -81,7 +83,7 @@ LIBZMQ = {
         b"\xff\x00\x00\x00\x00\x00\x00\x00\x01\x7f\x03"
         + _REST
         + b"\x04\x19\x05READY\x0bSocket-Type\x00\x00\x00\x03SUB\x04\x0f\tSUBSCRIBEtopic",
-        [],
+        [Subscribe(b"topic")],
         {b"Socket-Type": b"SUB"},
     ),
 }

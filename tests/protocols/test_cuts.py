@@ -33,6 +33,27 @@ STREAMS: dict[str, tuple[str, bytes]] = {
     "another socket type": ("PULL", opening(b"PUB") + frame(b"a")),
     "another mechanism": ("PULL", greeting(b"PLAIN") + PUSHED[64:]),
     "an old peer": ("PULL", greeting(major=1)),
+    "subscriptions": (
+        "XPUB",
+        opening(b"SUB")
+        + b"".join(command(b"SUBSCRIBE", b"topic %d" % number) for number in range(40))
+        + command(b"CANCEL", b"topic 3")
+        + frame(b"\x01plain"),
+    ),
+    "subscriptions between frames": (
+        "PUB",
+        opening(b"XSUB") + frame(b"a", 1) + command(b"SUBSCRIBE") + frame(b"b", 1) + command(b"CANCEL") + frame(b"c"),
+    ),
+    "long topics": (
+        "XPUB",
+        opening(b"SUB") + b"".join(command(b"SUBSCRIBE", b"t" * size) for size in (245, 246, 255, 256, 300_000)),
+    ),
+    "members of groups": ("RADIO", opening(b"DISH") + command(b"JOIN", b"a") + command(b"LEAVE", b"a")),
+    "groups": ("DISH", opening(b"RADIO") + multipart(b"group", b"body") * 50 + multipart(b"", b"b" * 300_000)),
+    "a single frame for a DISH": ("DISH", opening(b"RADIO") + multipart(b"a", b"b") + frame(b"c") + frame(b"d")),
+    "three frames for a DISH": ("DISH", opening(b"RADIO") + multipart(b"a", b"b") + multipart(b"c", b"d", b"e")),
+    "a run of single frames for a DISH": ("DISH", opening(b"RADIO") + multipart(b"a", b"b") + frame(b"cd") * 70),
+    "a large frame for a DISH": ("DISH", opening(b"RADIO") + multipart(b"a", b"b") + frame(b"c" * 300_000)),
     "no peer at all": ("PULL", b"SSH-2.0-OpenSSH_9.2p1 Debian\r\n"),
 } | {name: (recording.ours, recording.data) for name, recording in LIBZMQ.items()}
 

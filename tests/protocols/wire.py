@@ -58,6 +58,8 @@ class Heard:
     """What came of a stream of bytes."""
 
     messages: list[bytes | list[bytes]] = field(factory=list)
+    kinds: list[type] = field(factory=list)
+    """A request and a message compare equal when their bytes are."""
     answers: bytes = b""
     peer: Peer | None = None
     refused: bool = False
@@ -89,18 +91,21 @@ def hear(connection: Connection, pieces: Iterable[bytes]) -> Heard:
         heard.refused = True
         heard.reason = str(error)
     heard.peer = connection.peer
+    heard.kinds = [message.__class__ for message in heard.messages]
     return heard
 
 
-def listening(socket_type: str = "PULL", max_message_size: int | None = None) -> Connection:
+def listening(socket_type: str = "PULL", max_message_size: int | None = None, minor: int = 1) -> Connection:
     """Return a connection whose peer has shaken hands with it."""
     connection = Connection(socket_type, max_message_size=max_message_size)
-    hear(connection, [opening(PARTNERS[socket_type].encode())])
+    hear(connection, [opening(PARTNERS[socket_type].encode(), minor)])
     assert connection.peer is not None
     return connection
 
 
-PARTNERS = {"PULL": "PUSH", "PUSH": "PULL", "PAIR": "PAIR", "ROUTER": "DEALER", "DEALER": "ROUTER", "REQ": "REP"}
+_PARTNERS = "PULL PUSH, PAIR PAIR, ROUTER DEALER, REQ REP, PUB SUB, XPUB XSUB, RADIO DISH"
+PARTNERS = dict(pair.split() for pair in _PARTNERS.split(", "))
+PARTNERS |= {theirs: ours for ours, theirs in PARTNERS.items()}
 
 
 def converse(left: Connection, right: Connection) -> None:

@@ -6,7 +6,7 @@ ends, ``decode`` becomes the decoder's own, so that traffic pays nothing for it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from attrs import frozen
 
@@ -16,6 +16,7 @@ from . import framing_v2, greeting
 from .commands import decode_error, encode_command, split_command
 from .mechanisms.null import Null
 from .peers import SENDS_IDENTITY, check_peer
+from .requests import ANSWERED, REQUESTERS, GroupDecoder, encoder, requesting
 
 _CONTEXT_LIMIT = 16  # RFC 37: a ping context is at most 16 octets
 _ANSWER_LIMIT = 256
@@ -37,7 +38,8 @@ class Connection:
     """One side of a ZMTP conversation.
 
     Feed ``decode`` what comes; send what ``take_output`` returns, at once. When ``peer`` is set, the handshake is
-    complete: ``encode`` batches of messages, and ``decode`` returns those that came.
+    complete: ``encode`` batches of messages, and ``decode`` returns those that came. What a subscriber or a member of
+    a group asks for is in its place among them, as `Subscribe`, `Cancel`, `Join` and `Leave`.
     """
 
     def __init__(
@@ -47,12 +49,14 @@ class Connection:
         if socket_type in SENDS_IDENTITY:
             properties[b"Identity"] = identity
         self.peer: Peer | None = None
-        self.encode = framing_v2.encode
-        self.encoded_size = framing_v2.encoded_size
+        self.encode: Callable[[Sequence[Message]], list[bytes]] = framing_v2.encode
+        self.encoded_size: Callable[[Message], int] = framing_v2.encoded_size
         self.decode: Callable[[bytes], list[Message]] = self._greet
         self._socket_type = socket_type
         self._mechanism = Null(properties)
-        self._decoder = framing_v2.Decoder(self._handshake, max_message_size)
+        self._requests = ANSWERED.get(socket_type, {})
+        decoder = GroupDecoder if socket_type == "DISH" else framing_v2.Decoder
+        self._decoder = decoder(self._handshake, max_message_size)
         self._output = [greeting.SIGNATURE]
         self._received = b""
         self._step: str | None = "signature"
@@ -138,6 +142,10 @@ class Connection:
             self._mechanism.name.decode(),
             properties,
         )
+        if self._socket_type in REQUESTERS:
+            wire = requesting(framing_v2.wire, topics_as_messages=self._version == (3, 0))
+            self.encode = encoder(wire)
+            self.encoded_size = lambda message: len(wire(message))
         self._decoder.commands_only = False
         self._decoder.on_command = self._command
 
@@ -148,16 +156,30 @@ class Connection:
         """PING and PONG came with ZMTP 3.1."""
         return self._version >= (3, 1)
 
+    def share(self) -> bool:
+        """Once the handshake is complete: have batches taken as `framing_v2.wire` encoded them, for many peers at once.
+
+        Returns whether this peer can; for one that cannot, nothing changes.
+        """
+        if self.encode is framing_v2.encode:
+            self.encode = framing_v2.gather  # type: ignore[assignment]
+            self.encoded_size = len
+        return self.encode is framing_v2.gather
+
     def ping(self, time_to_live: float = 0.0) -> None:
         """Have the next output ask the peer for a sign of life; it may drop us after ``time_to_live`` seconds."""
         tenths = min(int(time_to_live * 10), 0xFFFF)
         self._output.append(encode_command(b"PING", tenths.to_bytes(2, "big")))
 
-    def _command(self, body: bytes) -> None:
+    def _command(self, body: bytes) -> Message | None:
         name, data = split_command(body)
+        request = self._requests.get(name)
+        if request is not None:
+            return request(data)
         act = _COMMANDS.get(name)
         if act is not None:  # RFC 37: unknown commands are ignored
             act(self, data)
+        return None
 
     def _ping(self, data: bytes) -> None:
         if len(data) < 2:

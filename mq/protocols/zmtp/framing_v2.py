@@ -97,6 +97,43 @@ def _encode_mixed(batch: Sequence[Message]) -> list[bytes]:
     return buffers
 
 
+def wire(message: Message) -> bytes:
+    """Return the bytes of one message, for `gather`: a message for many peers is encoded once."""
+    if isinstance(message, bytes):
+        return _last_header(len(message)) + message
+    return b"".join(_encode_mixed([message]))
+
+
+def gather(wires: Sequence[bytes]) -> list[bytes]:
+    """As `encode`, for messages that `wire` has encoded: small ones are joined, large ones stay as they are."""
+    sizes = set(map(len, wires))
+    if len(sizes) == 1:
+        size = sizes.pop()
+        if size < LARGE:
+            some = JOINED // size + 1
+            return [b"".join(wires[at : at + some]) for at in range(0, len(wires), some)]
+    buffers: list[bytes] = []
+    small: list[bytes] = []
+    small_size = 0
+    for each in wires:
+        size = len(each)
+        if size < LARGE:
+            small.append(each)
+            small_size += size
+            if small_size < JOINED:
+                continue
+            buffers.append(b"".join(small))
+        else:
+            if small:
+                buffers.append(b"".join(small))
+            buffers.append(each)
+        small = []
+        small_size = 0
+    if small:
+        buffers.append(b"".join(small))
+    return buffers
+
+
 def encoded_size(message: Message) -> int:
     """Return the bytes that ``message`` takes on the wire."""
     frames = [message] if isinstance(message, bytes) else message
@@ -137,12 +174,14 @@ def _take_run(data: bytes, at: int, end: int, limit: int, messages: list[Message
 
 
 class Decoder:
-    """Bytes in, whole messages out; commands go to ``on_command`` as they pass.
+    """Bytes in, whole messages out; commands go to ``on_command`` as they pass, and what it returns comes out too.
 
     Until ``commands_only`` is cleared, the handshake lasts and a message is an error.
     """
 
-    def __init__(self, on_command: Callable[[bytes], None], max_message_size: int | None = None) -> None:
+    def __init__(
+        self, on_command: Callable[[bytes], Message | None], max_message_size: int | None = None
+    ) -> None:
         self.commands_only = True
         self.on_command = on_command
         self._limit = _SIZE_LIMIT if max_message_size is None else max_message_size
@@ -286,7 +325,9 @@ class Decoder:
 
     def _finish(self, flags: int, body: bytes, messages: list[Message]) -> None:
         if flags & COMMAND:
-            self.on_command(body)
+            request = self.on_command(body)
+            if request is not None:
+                messages.append(request)
         elif flags & MORE:
             self._frames.append(body)
             # An empty frame takes memory too: a message of endless empty frames must meet the limit.
