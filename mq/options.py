@@ -22,16 +22,18 @@ def _seconds_or_none(_: object, attribute: Attribute[float | None], value: Any) 
         _check_seconds(attribute.name, value)
 
 
-def _count(minimum: int) -> Any:
+def _count(minimum: int, maximum: float = math.inf) -> Any:
+    limits = f"of at least {minimum}" if maximum == math.inf else f"from {minimum} to {maximum}"
+
     def check(_: object, attribute: Attribute[int | None], value: Any) -> None:
-        if isinstance(value, bool) or not isinstance(value, int) or value < minimum:
-            raise ValueError(f"{attribute.name} is a whole number of at least {minimum}; got {value!r}")
+        if isinstance(value, bool) or not isinstance(value, int) or not minimum <= value <= maximum:
+            raise ValueError(f"{attribute.name} is a whole number {limits}; got {value!r}")
 
     return check
 
 
-def _count_or_none(minimum: int) -> Any:
-    check = _count(minimum)
+def _count_or_none(minimum: int, maximum: float = math.inf) -> Any:
+    check = _count(minimum, maximum)
 
     def check_if_given(instance: object, attribute: Attribute[int | None], value: Any) -> None:
         if value is not None:
@@ -40,9 +42,26 @@ def _count_or_none(minimum: int) -> Any:
     return check_if_given
 
 
-def _flag(_: object, attribute: Attribute[bool], value: Any) -> None:
+def _flag(_: object, attribute: Attribute[Any], value: Any) -> None:
     if not isinstance(value, bool):
         raise ValueError(f"{attribute.name} is True or False; got {value!r}")
+
+
+def _flag_or_none(instance: object, attribute: Attribute[bool | None], value: Any) -> None:
+    if value is not None:
+        _flag(instance, attribute, value)
+
+
+def _finite_seconds_or_none(_: object, attribute: Attribute[float | None], value: Any) -> None:
+    if value is not None:
+        _check_seconds(attribute.name, value)
+        if value == math.inf:
+            raise ValueError(f"{attribute.name} is a number of seconds, or None for the system's own; got {value!r}")
+
+
+def _text_or_none(_: object, attribute: Attribute[str | None], value: Any) -> None:
+    if value is not None and (not isinstance(value, str) or not value or "\0" in value):
+        raise ValueError(f"{attribute.name} is a text that is not empty, or None; got {value!r}")
 
 
 def _option(default: Any, validator: Any, libzmq: str, text: str) -> Any:
@@ -81,6 +100,34 @@ class Options:
     backlog: int = _option(1024, _count(1), "ZMQ_BACKLOG", (
         "Connections that may wait to be accepted; passed to listen()."))
 
+    # -- connections and the operating system --------------------------------------------------------------
+
+    send_buffer: int | None = _option(None, _count_or_none(0), "ZMQ_SNDBUF", (
+        "Bytes that the kernel may hold for one peer to take. None: as the system chooses."))
+    receive_buffer: int | None = _option(None, _count_or_none(0), "ZMQ_RCVBUF", (
+        "Bytes from one peer that the kernel may hold for us to read. None: as the system chooses."))
+    tcp_keepalive: bool | None = _option(None, _flag_or_none, "ZMQ_TCP_KEEPALIVE", (
+        "Whether the kernel probes silent tcp connections. None: as the system chooses."))
+    tcp_keepalive_count: int | None = _option(None, _count_or_none(1), "ZMQ_TCP_KEEPALIVE_CNT", (
+        "Probes without an answer that end a connection. With tcp_keepalive on; None: as the system chooses."))
+    tcp_keepalive_idle: float | None = _option(None, _finite_seconds_or_none, "ZMQ_TCP_KEEPALIVE_IDLE", (
+        "Silence before the first probe, in whole seconds. With tcp_keepalive on; None: as the system chooses."))
+    tcp_keepalive_interval: float | None = _option(None, _finite_seconds_or_none, "ZMQ_TCP_KEEPALIVE_INTVL", (
+        "Pause between probes, in whole seconds. With tcp_keepalive on; None: as the system chooses."))
+    tcp_max_retransmit_time: float | None = _option(None, _finite_seconds_or_none, "ZMQ_TCP_MAXRT", (
+        "How long what was written to a tcp connection may go unacknowledged before the kernel ends it. None: as the "
+        "system chooses, which is minutes."))
+    type_of_service: int | None = _option(None, _count_or_none(0, 255), "ZMQ_TOS", (
+        "The byte in the IP header of tcp that routers sort by: DSCP in its upper six bits. None: as the system "
+        "chooses."))
+    priority: int | None = _option(None, _count_or_none(0), "ZMQ_PRIORITY", (
+        "The queue of the network device that tcp's packets go to, 0 to 6 without a privilege. None: as the system "
+        "chooses."))
+    bind_to_device: str | None = _option(None, _text_or_none, "ZMQ_BINDTODEVICE", (
+        "The one network device, as 'eth0', that tcp may use. None: as routes say."))
+    busy_poll: int | None = _option(None, _count_or_none(0), "ZMQ_BUSY_POLL", (
+        "Microseconds for which reading tcp polls the network device before it sleeps. None: as the system chooses."))
+
 
 class OptionArguments(TypedDict, total=False):
     """The fields of `Options` as keyword arguments, for type checkers."""
@@ -97,6 +144,18 @@ class OptionArguments(TypedDict, total=False):
     heartbeat_interval: float | None
     heartbeat_timeout: float | None
     backlog: int
+
+    send_buffer: int | None
+    receive_buffer: int | None
+    tcp_keepalive: bool | None
+    tcp_keepalive_count: int | None
+    tcp_keepalive_idle: float | None
+    tcp_keepalive_interval: float | None
+    tcp_max_retransmit_time: float | None
+    type_of_service: int | None
+    priority: int | None
+    bind_to_device: str | None
+    busy_poll: int | None
 
 
 def from_arguments(socket: str, arguments: OptionArguments) -> Options:

@@ -7,13 +7,14 @@ import errno
 import ipaddress
 import socket
 import sys
+from functools import partial
 
 import trio
 
 from ..endpoint import Tcp
 from ..errors import InvalidEndpoint
 from ..options import Options
-from . import sockets
+from . import socket_options, sockets
 
 
 class TcpTransport:
@@ -30,13 +31,14 @@ class TcpTransport:
             if family == socket.AF_INET6:
                 # "::" takes IPv4 as well; any other address means itself.
                 sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, host != "::")
+            socket_options.apply(sock, options)
             sock.bind((host, endpoint.port))
             sock.listen(options.backlog)
         except OSError as error:
             if sock is not None:
                 sock.close()
             raise sockets.bind_error(endpoint, error) from None
-        return sockets.SocketListener(sock, str(Tcp(host, sock.getsockname()[1])), _prepare)
+        return sockets.SocketListener(sock, str(Tcp(host, sock.getsockname()[1])), partial(_prepare, options))
 
     def check(self, endpoint: Tcp) -> None:
         if endpoint.host == "*" or endpoint.port == 0:
@@ -64,14 +66,17 @@ class TcpTransport:
         refusal: OSError = OSError(errno.EADDRNOTAVAIL, f"{endpoint.host} has no address")
         for family, _, _, _, address in addresses:
             try:
-                return await self._connect_to(endpoint, family, address)
+                return await self._connect_to(endpoint, family, address, options)
             except OSError as error:
                 refusal = error
         raise refusal
 
-    async def _connect_to(self, endpoint: Tcp, family: int, address: tuple[object, ...]) -> sockets.SocketStream:
+    async def _connect_to(
+        self, endpoint: Tcp, family: int, address: tuple[object, ...], options: Options
+    ) -> sockets.SocketStream:
         sock = socket.socket(family, socket.SOCK_STREAM)
         try:
+            socket_options.apply(sock, options)
             if endpoint.source is not None:
                 host, port = endpoint.source
                 sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -97,8 +102,9 @@ def _no_delay(sock: socket.socket) -> None:
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
 
-def _prepare(sock: socket.socket) -> str:
+def _prepare(options: Options, sock: socket.socket) -> str:
     _no_delay(sock)
+    socket_options.apply_to_accepted(sock, options)
     host, port = sock.getpeername()[:2]
     return str(Tcp(host, port))
 

@@ -122,9 +122,15 @@ def test_every_option_says_what_it_does_and_what_libzmq_calls_it(field: attrs.At
     assert field.validator is not None
 
 
+TEXTS = {"bind_to_device"}
+"""Options whose value is a text."""
+
+
 @pytest.mark.parametrize("field", attrs.fields(mq.Options), ids=lambda field: field.name)
 @pytest.mark.parametrize("value", [-1, "5", float("nan"), [], object()], ids=str)
 def test_every_option_refuses_nonsense_by_name(field: attrs.Attribute[Any], value: object) -> None:
+    if field.name in TEXTS and isinstance(value, str):
+        value = ""
     with pytest.raises(ValueError, match=field.name):
         mq.Pair(**{field.name: value})
 

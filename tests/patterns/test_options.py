@@ -48,6 +48,17 @@ def test_options_are_not_positional(kind: type[Any]) -> None:
         *(("heartbeat_interval", value) for value in (-1, "5", math.nan)),
         *(("heartbeat_timeout", value) for value in (-1, "5", math.nan)),
         *(("backlog", value) for value in (0, -1, 1.5, None)),
+        *(("send_buffer", value) for value in (-1, 1.5, "5", True)),
+        *(("receive_buffer", value) for value in (-1, 1.5, "5", True)),
+        *(("tcp_keepalive", value) for value in (0, 1, -1, "yes")),
+        *(("tcp_keepalive_count", value) for value in (0, -1, 1.5, "5")),
+        *(("tcp_keepalive_idle", value) for value in (-1, math.inf, math.nan, "5", True)),
+        *(("tcp_keepalive_interval", value) for value in (-1, math.inf, math.nan, "5", True)),
+        *(("tcp_max_retransmit_time", value) for value in (-1, math.inf, math.nan, "5", True)),
+        *(("type_of_service", value) for value in (-1, 256, 1.5, "5")),
+        *(("priority", value) for value in (-1, 1.5, "5")),
+        *(("bind_to_device", value) for value in ("", "a\0b", 5, b"lo")),
+        *(("busy_poll", value) for value in (-1, 1.5, "5")),
     ],
 )
 def test_a_value_that_makes_no_sense_is_refused_by_name(name: str, value: Any) -> None:
