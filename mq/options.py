@@ -127,6 +127,9 @@ class Options:
         "The one network device, as 'eth0', that tcp may use. None: as routes say."))
     busy_poll: int | None = _option(None, _count_or_none(0), "ZMQ_BUSY_POLL", (
         "Microseconds for which reading tcp polls the network device before it sleeps. None: as the system chooses."))
+    ipv6: bool = _option(False, _flag, "ZMQ_IPV6", (
+        "Whether 'tcp://*:port' listens on all addresses of both families, or of IPv4 only. Addresses and names are "
+        "taken as they are."))
 
 
 class OptionArguments(TypedDict, total=False):
@@ -156,6 +159,7 @@ class OptionArguments(TypedDict, total=False):
     priority: int | None
     bind_to_device: str | None
     busy_poll: int | None
+    ipv6: bool
 
 
 def from_arguments(socket: str, arguments: OptionArguments) -> Options:

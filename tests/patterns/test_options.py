@@ -59,6 +59,7 @@ def test_options_are_not_positional(kind: type[Any]) -> None:
         *(("priority", value) for value in (-1, 1.5, "5")),
         *(("bind_to_device", value) for value in ("", "a\0b", 5, b"lo")),
         *(("busy_poll", value) for value in (-1, 1.5, "5")),
+        *(("ipv6", value) for value in (0, 1, None, "yes")),
     ],
 )
 def test_a_value_that_makes_no_sense_is_refused_by_name(name: str, value: Any) -> None:
