@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from typing import Any, TypedDict
 
 from attrs import Attribute, field, fields, frozen
@@ -64,8 +65,34 @@ def _text_or_none(_: object, attribute: Attribute[str | None], value: Any) -> No
         raise ValueError(f"{attribute.name} is a text that is not empty, or None; got {value!r}")
 
 
-def _option(default: Any, validator: Any, libzmq: str, text: str) -> Any:
-    return field(default=default, validator=validator, metadata={"libzmq": libzmq, "text": text})
+def _share(_: object, attribute: Attribute[float], value: Any) -> None:
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= 1:
+        raise ValueError(f"{attribute.name} is a share, from 0 to 1; got {value!r}")
+
+
+RECONNECT_ENDS = frozenset({"refused", "handshake", "disconnected"})
+"""How an attempt to connect, or a connection, may end in a way that is known for good."""
+
+
+def _as_frozenset(value: Any) -> Any:
+    """Return a set of what is given; what makes none stays as it is, for the validator to refuse."""
+    if isinstance(value, Iterable) and not isinstance(value, (str, bytes)):
+        value = tuple(value)
+        if all(isinstance(each, str) for each in value):
+            return frozenset(value)
+    return value
+
+
+def _ends(_: object, attribute: Attribute[frozenset[str]], value: Any) -> None:
+    if not isinstance(value, frozenset) or value - RECONNECT_ENDS:
+        known = ", ".join(map(repr, sorted(RECONNECT_ENDS)))
+        raise ValueError(f"{attribute.name} is a set of some of {known}; got {value!r}")
+
+
+def _option(default: Any, validator: Any, libzmq: str, text: str, converter: Any = None) -> Any:
+    return field(
+        default=default, validator=validator, converter=converter, metadata={"libzmq": libzmq, "text": text}
+    )
 
 
 @frozen(kw_only=True)
@@ -87,8 +114,7 @@ class Options:
     reconnect_interval: float | None = _option(0.1, _seconds_or_none, "ZMQ_RECONNECT_IVL", (
         "Pause before the first attempt to connect again; doubled at each further one. None: never reconnect."))
     reconnect_interval_max: float = _option(5.0, _seconds, "ZMQ_RECONNECT_IVL_MAX", (
-        "Longest pause between attempts to connect. Each pause is cut by a random part of up to a half, so that "
-        "many clients do not come back in step."))
+        "Longest pause between attempts to connect."))
     connect_timeout: float = _option(30.0, _seconds, "ZMQ_CONNECT_TIMEOUT", (
         "How long one attempt to connect may take. math.inf: as long as the system tries."))
     handshake_timeout: float = _option(30.0, _seconds, "ZMQ_HANDSHAKE_IVL", (
@@ -130,6 +156,16 @@ class Options:
     ipv6: bool = _option(False, _flag, "ZMQ_IPV6", (
         "Whether 'tcp://*:port' listens on all addresses of both families, or of IPv4 only. Addresses and names are "
         "taken as they are."))
+    reconnect_jitter: float = _option(0.5, _share, "none", (
+        "The share by which each pause between attempts to connect may be cut at random, so that many clients do not "
+        "come back in step. 0: pauses are exactly reconnect_interval, doubled each time."))
+    reconnect_stop: frozenset[str] = _option(frozenset(), _ends, "ZMQ_RECONNECT_STOP", (
+        "The kinds of end after which an endpoint is given up: 'refused' (nobody listens there), 'handshake' (it "
+        "failed), 'disconnected' (the peer was there and is gone)."), converter=_as_frozenset)
+
+    def gives_up_after(self, end: str) -> bool:
+        """Return whether an endpoint that has come to this ``end`` is not tried again."""
+        return self.reconnect_interval is None or end in self.reconnect_stop
 
 
 class OptionArguments(TypedDict, total=False):
@@ -160,6 +196,8 @@ class OptionArguments(TypedDict, total=False):
     bind_to_device: str | None
     busy_poll: int | None
     ipv6: bool
+    reconnect_jitter: float
+    reconnect_stop: frozenset[str]
 
 
 def from_arguments(socket: str, arguments: OptionArguments) -> Options:
