@@ -34,8 +34,8 @@ def options_page() -> str:
 
 
 def _row(option: attrs.Attribute[Any]) -> str:
-    meaning = option.metadata["text"]
-    return f"| `{option.name}` | `{option.default!r}` | `{option.metadata['libzmq']}` | {meaning} |\n"
+    libzmq, meaning = option.metadata["libzmq"], option.metadata["text"]
+    return f"| `{option.name}` | `{option.default!r}` | {libzmq if libzmq == 'none' else f'`{libzmq}`'} | {meaning} |\n"
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, TypedDict
 
 from attrs import Attribute, field, fields, frozen
@@ -23,16 +23,18 @@ def _seconds_or_none(_: object, attribute: Attribute[float | None], value: Any) 
         _check_seconds(attribute.name, value)
 
 
-def _count(minimum: int) -> Any:
+def _count(minimum: int, maximum: float = math.inf) -> Any:
+    limits = f"of at least {minimum}" if maximum == math.inf else f"from {minimum} to {maximum}"
+
     def check(_: object, attribute: Attribute[int | None], value: Any) -> None:
-        if isinstance(value, bool) or not isinstance(value, int) or value < minimum:
-            raise ValueError(f"{attribute.name} is a whole number of at least {minimum}; got {value!r}")
+        if isinstance(value, bool) or not isinstance(value, int) or not minimum <= value <= maximum:
+            raise ValueError(f"{attribute.name} is a whole number {limits}; got {value!r}")
 
     return check
 
 
-def _count_or_none(minimum: int) -> Any:
-    check = _count(minimum)
+def _count_or_none(minimum: int, maximum: float = math.inf) -> Any:
+    check = _count(minimum, maximum)
 
     def check_if_given(instance: object, attribute: Attribute[int | None], value: Any) -> None:
         if value is not None:
@@ -41,7 +43,7 @@ def _count_or_none(minimum: int) -> Any:
     return check_if_given
 
 
-def _flag(_: object, attribute: Attribute[bool], value: Any) -> None:
+def _flag(_: object, attribute: Attribute[Any], value: Any) -> None:
     if not isinstance(value, bool):
         raise ValueError(f"{attribute.name} is True or False; got {value!r}")
 
@@ -69,12 +71,6 @@ def _names(*known: str) -> Any:
     return check
 
 
-def _set(value: Any) -> Any:
-    """Take any collection of names; a single name is a mistake, which the validator reports."""
-    names = isinstance(value, (set, tuple, list)) and all(isinstance(each, str) for each in value)
-    return frozenset(value) if names else value
-
-
 def _metadata(_: object, attribute: Attribute[Mapping[str, str]], value: Any) -> None:
     if not isinstance(value, Mapping):
         raise ValueError(f"{attribute.name} maps names to texts, as in {{'X-Unit': '7'}}; got {value!r}")
@@ -83,6 +79,41 @@ def _metadata(_: object, attribute: Attribute[Mapping[str, str]], value: Any) ->
             raise ValueError(f"{attribute.name} maps names to texts; got {name!r}: {text!r}")
         if not name.startswith("X-") or not name.isascii() or len(name) > 255:
             raise ValueError(f"{attribute.name} has names like 'X-Unit', of at most 255 characters; got {name!r}")
+
+
+def _flag_or_none(instance: object, attribute: Attribute[bool | None], value: Any) -> None:
+    if value is not None:
+        _flag(instance, attribute, value)
+
+
+def _finite_seconds_or_none(_: object, attribute: Attribute[float | None], value: Any) -> None:
+    if value is not None:
+        _check_seconds(attribute.name, value)
+        if value == math.inf:
+            raise ValueError(f"{attribute.name} is a number of seconds, or None for the system's own; got {value!r}")
+
+
+def _text_or_none(_: object, attribute: Attribute[str | None], value: Any) -> None:
+    if value is not None and (not isinstance(value, str) or not value or "\0" in value):
+        raise ValueError(f"{attribute.name} is a text that is not empty, or None; got {value!r}")
+
+
+def _share(_: object, attribute: Attribute[float], value: Any) -> None:
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= 1:
+        raise ValueError(f"{attribute.name} is a share, from 0 to 1; got {value!r}")
+
+
+RECONNECT_ENDS = frozenset({"refused", "handshake", "disconnect"})
+"""How an attempt to connect, or a connection, may end in a way that is known for good."""
+
+
+def _as_frozenset(value: Any) -> Any:
+    """Return a set of what is given; what makes none stays as it is, for the validator to refuse."""
+    if isinstance(value, Iterable) and not isinstance(value, (str, bytes)):
+        value = tuple(value)
+        if all(isinstance(each, str) for each in value):
+            return frozenset(value)
+    return value
 
 
 def _option(
@@ -127,7 +158,7 @@ class Options:
         types="ROUTER")
     router_notify: frozenset[str] = _option(frozenset(), _names("connect", "disconnect"), "ZMQ_ROUTER_NOTIFY", (
         "Receive [routing id, b\"\"] when a peer has come ('connect'), has gone ('disconnect'), or both."),
-        types="ROUTER", converter=_set)
+        types="ROUTER", converter=_as_frozenset)
     req_correlate: bool = _option(False, _flag, "ZMQ_REQ_CORRELATE", (
         "Put a number before each request that is sent with send(), and take only the reply that repeats it. "
         "request() always does."), types="REQ")
@@ -170,8 +201,7 @@ class Options:
     reconnect_interval: float | None = _option(0.1, _seconds_or_none, "ZMQ_RECONNECT_IVL", (
         "Pause before the first attempt to connect again; doubled at each further one. None: never reconnect."))
     reconnect_interval_max: float = _option(5.0, _seconds, "ZMQ_RECONNECT_IVL_MAX", (
-        "Longest pause between attempts to connect. Each pause is cut by a random part of up to a half, so that "
-        "many clients do not come back in step."))
+        "Longest pause between attempts to connect."))
     connect_timeout: float = _option(30.0, _seconds, "ZMQ_CONNECT_TIMEOUT", (
         "How long one attempt to connect may take. math.inf: as long as the system tries."))
     handshake_timeout: float = _option(30.0, _seconds, "ZMQ_HANDSHAKE_IVL", (
@@ -182,6 +212,47 @@ class Options:
         "Silence after a PING that ends the connection. None: as long as heartbeat_interval."))
     backlog: int = _option(1024, _count(1), "ZMQ_BACKLOG", (
         "Connections that may wait to be accepted; passed to listen()."))
+
+    # -- connections and the operating system --------------------------------------------------------------
+
+    send_buffer: int | None = _option(None, _count_or_none(0), "ZMQ_SNDBUF", (
+        "Bytes that the kernel may hold for one peer to take. None: as the system chooses."))
+    receive_buffer: int | None = _option(None, _count_or_none(0), "ZMQ_RCVBUF", (
+        "Bytes from one peer that the kernel may hold for us to read. None: as the system chooses."))
+    tcp_keepalive: bool | None = _option(None, _flag_or_none, "ZMQ_TCP_KEEPALIVE", (
+        "Whether the kernel probes silent tcp connections. None: as the system chooses."))
+    tcp_keepalive_count: int | None = _option(None, _count_or_none(1), "ZMQ_TCP_KEEPALIVE_CNT", (
+        "Probes without an answer that end a connection. With tcp_keepalive on; None: as the system chooses."))
+    tcp_keepalive_idle: float | None = _option(None, _finite_seconds_or_none, "ZMQ_TCP_KEEPALIVE_IDLE", (
+        "Silence before the first probe, in whole seconds. With tcp_keepalive on; None: as the system chooses."))
+    tcp_keepalive_interval: float | None = _option(None, _finite_seconds_or_none, "ZMQ_TCP_KEEPALIVE_INTVL", (
+        "Pause between probes, in whole seconds. With tcp_keepalive on; None: as the system chooses."))
+    tcp_max_retransmit_time: float | None = _option(None, _finite_seconds_or_none, "ZMQ_TCP_MAXRT", (
+        "How long what was written to a tcp connection may go unacknowledged before the kernel ends it. None: as the "
+        "system chooses, which is minutes."))
+    type_of_service: int | None = _option(None, _count_or_none(0, 255), "ZMQ_TOS", (
+        "The byte in the IP header of tcp that routers sort by: DSCP in its upper six bits. None: as the system "
+        "chooses."))
+    priority: int | None = _option(None, _count_or_none(0), "ZMQ_PRIORITY", (
+        "The queue of the network device that tcp's packets go to, 0 to 6 without a privilege. None: as the system "
+        "chooses."))
+    bind_to_device: str | None = _option(None, _text_or_none, "ZMQ_BINDTODEVICE", (
+        "The one network device, as 'eth0', that tcp may use. None: as routes say."))
+    busy_poll: int | None = _option(None, _count_or_none(0), "ZMQ_BUSY_POLL", (
+        "Microseconds for which reading tcp polls the network device before it sleeps. None: as the system chooses."))
+    ipv6: bool = _option(False, _flag, "ZMQ_IPV6", (
+        "Whether 'tcp://*:port' listens on all addresses of both families, or of IPv4 only. Addresses and names are "
+        "taken as they are."))
+    reconnect_jitter: float = _option(0.5, _share, "none", (
+        "The share by which each pause between attempts to connect may be cut at random, so that many clients do not "
+        "come back in step. 0: pauses are exactly reconnect_interval, doubled each time."))
+    reconnect_stop: frozenset[str] = _option(frozenset(), _names(*sorted(RECONNECT_ENDS)), "ZMQ_RECONNECT_STOP", (
+        "The kinds of end after which an endpoint is given up: 'refused' (nobody listens there), 'handshake' (it "
+        "failed), 'disconnect' (the peer was there and is gone)."), converter=_as_frozenset)
+
+    def gives_up_after(self, end: str) -> bool:
+        """Return whether an endpoint that has come to this ``end`` is not tried again."""
+        return self.reconnect_interval is None or end in self.reconnect_stop
 
 
 class OptionArguments(TypedDict, total=False):
@@ -222,6 +293,21 @@ class OptionArguments(TypedDict, total=False):
     heartbeat_interval: float | None
     heartbeat_timeout: float | None
     backlog: int
+
+    send_buffer: int | None
+    receive_buffer: int | None
+    tcp_keepalive: bool | None
+    tcp_keepalive_count: int | None
+    tcp_keepalive_idle: float | None
+    tcp_keepalive_interval: float | None
+    tcp_max_retransmit_time: float | None
+    type_of_service: int | None
+    priority: int | None
+    bind_to_device: str | None
+    busy_poll: int | None
+    ipv6: bool
+    reconnect_jitter: float
+    reconnect_stop: frozenset[str]
 
 
 def from_arguments(socket: str, socket_type: str, arguments: OptionArguments) -> Options:

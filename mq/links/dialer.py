@@ -7,7 +7,7 @@ import random
 import trio
 
 from ..endpoint import Endpoint
-from ..monitor import Closed, ConnectDelayed, Connected, ConnectRetried
+from ..monitor import ConnectDelayed, Connected, ConnectRetried
 from ..options import Options
 from ..pipe import Pipe
 from ..transports import TRANSPORTS, Stream
@@ -20,11 +20,10 @@ async def dial(owner: Owner, endpoint: Endpoint, pipe: Pipe) -> None:
     options = owner.options
     failures = 0
     while True:
-        stream = await _attempt(owner, endpoint, pipe)
-        if stream is not None and await session.hold(owner, pipe.endpoint, stream, pipe):
+        end = await _attempt(owner, endpoint, pipe)
+        if end == "disconnect":
             failures = 0
-        if options.reconnect_interval is None:
-            owner.report(Closed(endpoint=pipe.endpoint))
+        if options.gives_up_after(end):
             return
         delay = _pause(options, failures)
         failures += 1
@@ -33,22 +32,32 @@ async def dial(owner: Owner, endpoint: Endpoint, pipe: Pipe) -> None:
 
 
 def _pause(options: Options, failures: int) -> float:
-    """Return the pause before the next attempt: doubling, capped, and cut by up to a half at random."""
+    """Return the pause before the next attempt: doubling, capped, and cut by a random part."""
     interval = options.reconnect_interval or 0.0
     longest = max(interval, options.reconnect_interval_max)
-    return min(longest, interval * 2.0 ** min(failures, 60)) * random.uniform(0.5, 1.0)
+    nominal = min(longest, interval * 2.0 ** min(failures, 60))
+    return nominal * (1.0 - options.reconnect_jitter * random.random())
 
 
-async def _attempt(owner: Owner, endpoint: Endpoint, pipe: Pipe) -> Stream | None:
+async def _attempt(owner: Owner, endpoint: Endpoint, pipe: Pipe) -> str:
+    """Connect and carry messages until that ends; return one of `RECONNECT_ENDS`, or "" for what may yet pass."""
     transport = TRANSPORTS[endpoint.scheme]
     patience = owner.options.connect_timeout
+    stream: Stream | None = None
+    end = ""
+    reason = f"no answer within {patience:g} s"
     try:
         with trio.move_on_after(patience):
             stream = await transport.connect(endpoint, owner.options)
-            owner.report(Connected(endpoint=pipe.endpoint, peer=stream.peer))
-            return stream
-        reason = f"no answer within {patience:g} s"
     except OSError as error:
         reason = error.strerror or str(error)
-    owner.report(ConnectDelayed(endpoint=pipe.endpoint, reason=reason))
-    return None
+        if isinstance(error, _NOBODY_LISTENS):
+            end = "refused"
+    if stream is None:
+        owner.report(ConnectDelayed(endpoint=pipe.endpoint, reason=reason))
+        return end
+    owner.report(Connected(endpoint=pipe.endpoint, peer=stream.peer))
+    return "disconnect" if await session.hold(owner, pipe.endpoint, stream, pipe) else "handshake"
+
+
+_NOBODY_LISTENS = (ConnectionRefusedError, FileNotFoundError)

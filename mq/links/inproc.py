@@ -14,7 +14,7 @@ from threading import get_ident
 import trio
 
 from ..errors import ProtocolError
-from ..monitor import Closed, Connected, ConnectRetried, Disconnected, HandshakeFailed, Handshaken
+from ..monitor import Connected, ConnectRetried, Disconnected, HandshakeFailed, Handshaken
 from ..pipe import Lane, Pipe, nobody
 from ..protocols.zmtp.peers import check_peer
 from ..transports.inproc import Exchange
@@ -181,14 +181,15 @@ class Connecter(End):
             while True:
                 self._waiting, self._refused = True, False
                 binder = EXCHANGE.connect(self.name, self)
+                end = "handshake"
                 if binder is not None and not binder.post(binder.accept, self):
                     self._waiting, self._refused = False, True  # its run ended since we looked
+                    end = "refused"
                 while self._waiting:
                     await self._seat.park()
                 while self._binder is not None:
                     await self._seat.park()
-                if owner.options.reconnect_interval is None:
-                    owner.report(Closed(endpoint=self.endpoint))
+                if owner.options.gives_up_after(end if self._refused else "disconnect"):
                     return
                 if self._refused:
                     owner.report(ConnectRetried(endpoint=self.endpoint, delay=_RETRY))

@@ -18,11 +18,12 @@ import struct
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
+from functools import partial
 
 from ..endpoint import IPC_PATH_LIMIT, Ipc
 from ..errors import InvalidEndpoint
 from ..options import Options
-from . import sockets
+from . import socket_options, sockets
 
 _TAKEN = "a live process listens there; stop it, or bind another path or 'ipc://*'"
 
@@ -33,6 +34,7 @@ class IpcTransport:
     def listen(self, endpoint: Ipc, options: Options) -> sockets.SocketListener:
         sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         try:
+            socket_options.apply(sock, options)
             if endpoint.abstract:
                 sock.bind(_abstract_address(endpoint))
                 clean_up: Callable[[], None] | None = None
@@ -47,7 +49,7 @@ class IpcTransport:
         except BaseException:
             sock.close()
             raise
-        return sockets.SocketListener(sock, str(endpoint), _describe, clean_up)
+        return sockets.SocketListener(sock, str(endpoint), partial(_prepare, options), clean_up)
 
     def check(self, endpoint: Ipc) -> None:
         if endpoint.wildcard:
@@ -55,7 +57,12 @@ class IpcTransport:
 
     async def connect(self, endpoint: Ipc, options: Options) -> sockets.SocketStream:
         sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        address = _abstract_address(endpoint) if endpoint.abstract else endpoint.path
+        try:
+            address = _abstract_address(endpoint) if endpoint.abstract else endpoint.path
+            socket_options.apply(sock, options)
+        except BaseException:
+            sock.close()
+            raise
         stream = await sockets.connect(sock, address, str(endpoint))
         stream.peer = _describe(sock)
         return stream
@@ -128,6 +135,11 @@ def _remove_own(path: str, identity: tuple[int, int]) -> None:
         status = os.stat(path)
         if (status.st_dev, status.st_ino) == identity:
             os.unlink(path)
+
+
+def _prepare(options: Options, sock: socket.socket) -> str:
+    socket_options.apply_to_accepted(sock, options)
+    return _describe(sock)
 
 
 def _describe(sock: socket.socket) -> str:

@@ -7,13 +7,15 @@ import errno
 import ipaddress
 import socket
 import sys
+from functools import partial
+from typing import Any
 
 import trio
 
 from ..endpoint import Tcp
 from ..errors import InvalidEndpoint
 from ..options import Options
-from . import sockets
+from . import socket_options, sockets
 
 
 class TcpTransport:
@@ -24,19 +26,20 @@ class TcpTransport:
             raise InvalidEndpoint(f"endpoint {str(endpoint)!r} names a source, which only connect() has")
         sock: socket.socket | None = None
         try:
-            family, host = _local_address(endpoint)
+            family, host = _local_address(endpoint, options.ipv6)
             sock = socket.socket(family, socket.SOCK_STREAM)
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             if family == socket.AF_INET6:
                 # "::" takes IPv4 as well; any other address means itself.
                 sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, host != "::")
-            sock.bind((host, endpoint.port))
+            socket_options.apply(sock, options)
+            sock.bind(_os_address(family, host, endpoint.port))
             sock.listen(options.backlog)
         except OSError as error:
             if sock is not None:
                 sock.close()
             raise sockets.bind_error(endpoint, error) from None
-        return sockets.SocketListener(sock, str(Tcp(host, sock.getsockname()[1])), _prepare)
+        return sockets.SocketListener(sock, str(Tcp(host, sock.getsockname()[1])), partial(_prepare, options))
 
     def check(self, endpoint: Tcp) -> None:
         if endpoint.host == "*" or endpoint.port == 0:
@@ -64,23 +67,26 @@ class TcpTransport:
         refusal: OSError = OSError(errno.EADDRNOTAVAIL, f"{endpoint.host} has no address")
         for family, _, _, _, address in addresses:
             try:
-                return await self._connect_to(endpoint, family, address)
+                return await self._connect_to(endpoint, family, address, options)
             except OSError as error:
                 refusal = error
         raise refusal
 
-    async def _connect_to(self, endpoint: Tcp, family: int, address: tuple[object, ...]) -> sockets.SocketStream:
+    async def _connect_to(
+        self, endpoint: Tcp, family: int, address: tuple[Any, ...], options: Options
+    ) -> sockets.SocketStream:
         sock = socket.socket(family, socket.SOCK_STREAM)
         try:
+            socket_options.apply(sock, options)
             if endpoint.source is not None:
                 host, port = endpoint.source
                 sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-                sock.bind((_ANY[family] if host == "*" else _source_address(host), port))
+                sock.bind(_os_address(family, _ANY[family] if host == "*" else _source_address(host), port))
             _no_delay(sock)
         except BaseException:
             sock.close()
             raise
-        stream = await sockets.connect(sock, address, str(Tcp(str(address[0]), int(str(address[1])))))
+        stream = await sockets.connect(sock, address, _endpoint_of(address))
         if sock.getsockname() == sock.getpeername():
             # Connecting to a free port of this machine from that same port meets itself.
             stream.close()
@@ -97,9 +103,27 @@ def _no_delay(sock: socket.socket) -> None:
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
 
-def _prepare(sock: socket.socket) -> str:
+def _prepare(options: Options, sock: socket.socket) -> str:
     _no_delay(sock)
-    host, port = sock.getpeername()[:2]
+    socket_options.apply_to_accepted(sock, options)
+    return _endpoint_of(sock.getpeername())
+
+
+def _os_address(family: int, host: str, port: int) -> tuple[Any, ...]:
+    """Return what bind() takes, which has the zone of a link-local address as a number of its own."""
+    if family == socket.AF_INET6 and "%" in host:
+        return socket.getaddrinfo(host, port, socket.AF_INET6, flags=socket.AI_NUMERICHOST)[0][4]
+    return host, port
+
+
+def _endpoint_of(address: tuple[Any, ...]) -> str:
+    """Return the endpoint of an OS address. A link-local one means nothing without its zone."""
+    host, port = address[:2]
+    if len(address) == 4 and address[3] and "%" not in host:
+        try:
+            host = f"{host}%{socket.if_indextoname(address[3])}"
+        except OSError:  # the interface has gone
+            host = f"{host}%{address[3]}"
     return str(Tcp(host, port))
 
 
@@ -110,23 +134,37 @@ def _source_address(host: str) -> str:
         raise OSError(errno.EADDRNOTAVAIL, f"{host!r} is not an interface of this machine any more") from None
 
 
-def _local_address(endpoint: Tcp) -> tuple[int, str]:
+def _local_address(endpoint: Tcp, ipv6: bool = False) -> tuple[int, str]:
     """Return family and address to bind: an address of this machine, ``*``, ``localhost`` or an interface."""
     host = endpoint.host
     if host == "*":
-        return socket.AF_INET, "0.0.0.0"
+        return (socket.AF_INET6, "::") if ipv6 else (socket.AF_INET, "0.0.0.0")
     if host == "localhost":
         return socket.AF_INET, "127.0.0.1"
     try:
         address = ipaddress.ip_address(host)
     except ValueError:
         return socket.AF_INET, _interface_address(endpoint)
+    _check_zone(endpoint)
     return (socket.AF_INET6 if address.version == 6 else socket.AF_INET), host
+
+
+def _check_zone(endpoint: Tcp) -> None:
+    _, separator, zone = endpoint.host.partition("%")
+    if separator and not zone.isdecimal() and zone not in (names := _interfaces()):
+        raise InvalidEndpoint(
+            f"endpoint {str(endpoint)!r} has the zone {zone!r}, which is no interface of this machine "
+            f"({', '.join(names)})"
+        )
+
+
+def _interfaces() -> list[str]:
+    return [name for _, name in socket.if_nameindex()]
 
 
 def _interface_address(endpoint: Tcp) -> str:
     name = endpoint.host
-    if name in {each for _, each in socket.if_nameindex()} and sys.platform == "linux":
+    if name in _interfaces() and sys.platform == "linux":
         import fcntl
         import struct
 
@@ -134,8 +172,7 @@ def _interface_address(endpoint: Tcp) -> str:
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
             answer = fcntl.ioctl(probe.fileno(), siocgifaddr, struct.pack("256s", name.encode()[:15]))
         return socket.inet_ntoa(answer[20:24])
-    known = ", ".join(each for _, each in socket.if_nameindex())
     raise InvalidEndpoint(
         f"endpoint {str(endpoint)!r} cannot be bound: {name!r} is neither an address nor an interface of this "
-        f"machine ({known}); bind to an address or '*', host names are for connect()"
+        f"machine ({', '.join(_interfaces())}); bind to an address or '*', host names are for connect()"
     )

@@ -117,14 +117,24 @@ def test_the_arguments_that_type_checkers_see_are_the_options() -> None:
 
 @pytest.mark.parametrize("field", attrs.fields(mq.Options), ids=lambda field: field.name)
 def test_every_option_says_what_it_does_and_what_libzmq_calls_it(field: attrs.Attribute[Any]) -> None:
-    assert field.metadata["libzmq"].startswith(("ZMQ_", "none"))
+    assert field.metadata["libzmq"] == "none" or field.metadata["libzmq"].startswith("ZMQ_")
     assert field.metadata["text"].endswith(".")
     assert field.validator is not None
+
+
+TEXTS = {"bind_to_device"}
+"""Options whose value is a text."""
+SEVERAL = {"reconnect_stop"}
+"""Options whose value is any number of values."""
 
 
 @pytest.mark.parametrize("field", attrs.fields(mq.Options), ids=lambda field: field.name)
 @pytest.mark.parametrize("value", [-1, "5", float("nan"), [7], object()], ids=str)
 def test_every_option_refuses_nonsense_by_name(field: attrs.Attribute[Any], value: object) -> None:
+    if field.name in TEXTS and isinstance(value, str):
+        value = ""
+    if field.name in SEVERAL and value == []:
+        value = [value]
     with pytest.raises(ValueError, match=field.name):
         mq.Pair(**{field.name: value})
 

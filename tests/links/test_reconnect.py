@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -135,6 +136,90 @@ async def test_pauses_begin_anew_after_a_handshake(wire_endpoint: str, deadline:
             assert_doubling(await pauses(events, 1), 0.001, 1)
 
 
+async def test_without_jitter_pauses_double_exactly(autojump_clock: trio.testing.MockClock, tmp_path: Path) -> None:
+    push = mq.Push(reconnect_jitter=0, reconnect_interval=0.1, reconnect_interval_max=3.2)
+    async with push, push.monitor() as events:
+        push.connect(f"ipc://{tmp_path}/nobody")
+        start = trio.current_time()
+        delays = await pauses(events, 8)
+        assert delays == [0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 3.2, 3.2]
+        assert trio.current_time() - start == pytest.approx(sum(delays[:-1]))
+
+
+@pytest.mark.parametrize("jitter", [0.1, 1.0])
+async def test_jitter_is_the_share_by_which_a_pause_may_be_cut(
+    jitter: float, autojump_clock: trio.testing.MockClock, tmp_path: Path
+) -> None:
+    push = mq.Push(reconnect_jitter=jitter, reconnect_interval=1, reconnect_interval_max=1)
+    async with push, push.monitor() as events:
+        push.connect(f"ipc://{tmp_path}/nobody")
+        delays = await pauses(events, 200)
+    assert 1 - jitter <= min(delays) < 1 - jitter * 0.8
+    assert 1 - jitter * 0.2 < max(delays) <= 1
+
+
+# -- giving up ---------------------------------------------------------------------------------------------
+
+
+async def kinds_until_closed(events: Any) -> list[str]:
+    """Return the kinds of events up to the only one that says that the endpoint is closed."""
+    kinds = []
+    async for event in events:
+        kinds.append(type(event).__name__)
+        if isinstance(event, mq.Closed):
+            await trio.testing.wait_all_tasks_blocked()
+            with pytest.raises(trio.WouldBlock):
+                events.receive_nowait()
+            return kinds
+    raise AssertionError(kinds)
+
+
+async def test_a_refusal_may_be_the_end(wire_endpoint: str, deadline: None) -> None:
+    async with mq.Push(**SOON, reconnect_stop={"refused"}) as push, push.monitor() as events:
+        push.connect(await reserved(wire_endpoint))
+        assert await kinds_until_closed(events) == ["ConnectDelayed", "Closed"]
+        assert not push.statistics().peers
+
+
+async def test_a_failed_handshake_may_be_the_end(endpoint: str, deadline: None) -> None:
+    async with mq.Push() as bound, mq.Push(**SOON, reconnect_stop={"handshake"}) as push, push.monitor() as events:
+        push.connect(bound.bind(endpoint))
+        kinds = await kinds_until_closed(events)
+        assert kinds[-2:] == ["HandshakeFailed", "Closed"]
+        assert "ConnectRetried" not in kinds
+
+
+async def test_the_end_of_a_connection_may_be_the_end(endpoint: str, deadline: None) -> None:
+    async with mq.Push(**SOON, reconnect_stop={"disconnect"}) as push, push.monitor() as events:
+        async with mq.Pull() as pull:
+            push.connect(pull.bind(endpoint))
+            await push.wait_connected()
+        kinds = await kinds_until_closed(events)
+        assert kinds[-2:] == ["Disconnected", "Closed"]
+        assert "ConnectRetried" not in kinds
+
+
+async def test_another_end_than_those_named_is_not_the_last(wire_endpoint: str, deadline: None) -> None:
+    push = mq.Push(**SOON, reconnect_stop={"handshake", "disconnect"})
+    async with push, push.monitor() as events:
+        endpoint = await reserved(wire_endpoint)
+        push.connect(endpoint)
+        await pauses(events, 3)
+        async with mq.Pull() as pull:
+            pull.bind(endpoint)
+            await push.wait_connected()
+        kinds = await kinds_until_closed(events)
+        assert kinds[-2:] == ["Disconnected", "Closed"]
+
+
+async def test_what_was_sent_to_an_endpoint_that_is_given_up_is_counted(wire_endpoint: str, deadline: None) -> None:
+    async with mq.Push(**SOON, reconnect_stop={"refused"}) as push, push.monitor() as events:
+        push.connect(await reserved(wire_endpoint))
+        await push.send(b"to nobody")
+        await next_event(events, mq.Closed)
+        assert sum(push.statistics().dropped.values()) == 1
+
+
 async def test_without_an_interval_a_lost_connection_stays_lost(endpoint: str, deadline: None) -> None:
     async with mq.Push(reconnect_interval=None) as push, push.monitor() as events:
         async with mq.Pull() as pull:
@@ -142,7 +227,7 @@ async def test_without_an_interval_a_lost_connection_stays_lost(endpoint: str, d
             push.connect(endpoint)
             await push.wait_connected()
         await next_event(events, mq.Disconnected)
-        assert (await next_event(events, mq.Closed)).endpoint == endpoint
+        assert await kinds_until_closed(events) == ["Closed"]
 
 
 # -- half-written ------------------------------------------------------------------------------------------

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import errno
+import ipaddress
 import socket
 import sys
+from pathlib import Path
 
 import pytest
 import trio
@@ -89,6 +91,65 @@ async def test_an_ipv6_address_leaves_the_port_free_for_ipv4(deadline: None) -> 
     async with mq.Pull() as pull:
         port = _port(pull.bind("tcp://[::1]:*"))
         pull.bind(f"tcp://127.0.0.1:{port}")
+
+
+@ipv6
+@pytest.mark.parametrize("host", ["127.0.0.1", "[::1]"])
+async def test_a_star_with_ipv6_listens_on_both_families(host: str, deadline: None) -> None:
+    async with mq.Pull(ipv6=True) as pull, mq.Push() as push:
+        bound = pull.bind("tcp://*:*")
+        assert bound.startswith("tcp://[::]:")
+        push.connect(f"tcp://{host}:{_port(bound)}")
+        await push.send(b"hello")
+        assert await pull.receive() == b"hello"
+
+
+@ipv6
+async def test_a_star_without_ipv6_leaves_the_other_family_alone(deadline: None) -> None:
+    async with mq.Pull() as pull, mq.Pull(reconnect_interval=None) as other, other.monitor() as events:
+        other.connect(f"tcp://[::1]:{_port(pull.bind('tcp://*:*'))}")
+        assert "refused" in (await next_event(events, mq.ConnectDelayed)).reason
+
+
+@ipv6
+@pytest.mark.parametrize("bind", ["tcp://127.0.0.1:*", "tcp://localhost:*", "tcp://[::1]:*"])
+async def test_ipv6_leaves_addresses_as_they_are(bind: str, deadline: None) -> None:
+    async with mq.Pull(ipv6=True) as pull, mq.Pull() as plain:
+        assert pull.bind(bind).rpartition(":")[0] == plain.bind(bind).rpartition(":")[0]
+
+
+def _link_local() -> str | None:
+    """Return a link-local address of this machine with its zone."""
+    try:
+        lines = Path("/proc/net/if_inet6").read_text().split("\n")
+    except OSError:
+        return None
+    for digits, _, _, scope, _, name in filter(None, map(str.split, lines)):
+        if scope == "20":
+            return f"{ipaddress.IPv6Address(bytes.fromhex(digits))}%{name}"
+    return None
+
+
+@pytest.mark.skipif(_link_local() is None, reason="this machine has no link-local address")
+async def test_a_link_local_address_has_its_zone(deadline: None) -> None:
+    host = _link_local()
+    bound, peer = await _talk(f"tcp://[{host}]:*", f"tcp://[{host}]:{{port}}")
+    assert bound.startswith(f"tcp://[{host}]:")
+    assert peer.startswith(f"tcp://[{host}]:")
+    _, peer = await _talk(f"tcp://[{host}]:*", f"tcp://[{host}]:0;[{host}]:{{port}}")
+    assert peer.startswith(f"tcp://[{host}]:")
+    async with mq.Pull() as pull, mq.Push() as push, push.monitor() as events:
+        push.connect(pull.bind(f"tcp://[{host}]:*"))
+        assert (await next_event(events, mq.Connected)).peer == push.statistics().peers[0].endpoint
+
+
+@ipv6
+async def test_a_zone_that_is_no_interface_is_refused_with_those_that_are(deadline: None) -> None:
+    async with mq.Pull(reconnect_interval=0.01) as pull, pull.monitor() as events:
+        with pytest.raises(mq.InvalidEndpoint, match=r"zone 'nowhere'.*\(.*lo"):
+            pull.bind("tcp://[fe80::1%nowhere]:*")
+        pull.connect("tcp://[fe80::1%nowhere]:5555")
+        assert (await next_event(events, mq.ConnectDelayed)).reason
 
 
 async def test_a_source_address_is_bound_before_connecting(deadline: None) -> None:

@@ -1,0 +1,108 @@
+"""Which options are the operating system's? What it is asked to do with the sockets that we make."""
+
+from __future__ import annotations
+
+import errno
+import math
+import os
+import socket
+import sys
+from collections.abc import Callable
+from typing import Any
+
+from attrs import frozen
+
+from ..options import Options
+
+
+def _whole(value: float) -> int:
+    """Return whole seconds: at least as many, for 0 would mean something else."""
+    return math.ceil(value)
+
+
+def _milliseconds(value: float) -> int:
+    return math.ceil(value * 1000)
+
+
+@frozen
+class _Wish:
+    """One of our options, and what setsockopt() calls it: the first of ``names`` that this system has."""
+
+    option: str
+    level: int
+    names: tuple[str, ...]
+    encode: Callable[[Any], int | bytes] = int
+
+
+_BUFFERS = (
+    _Wish("send_buffer", socket.SOL_SOCKET, ("SO_SNDBUF",)),
+    _Wish("receive_buffer", socket.SOL_SOCKET, ("SO_RCVBUF",)),
+)
+_DEVICE = (_Wish("bind_to_device", socket.SOL_SOCKET, ("SO_BINDTODEVICE",), str.encode),)
+_TCP = (
+    _Wish("tcp_keepalive", socket.SOL_SOCKET, ("SO_KEEPALIVE",)),
+    _Wish("tcp_max_retransmit_time", socket.IPPROTO_TCP, ("TCP_USER_TIMEOUT",), _milliseconds),
+    _Wish("priority", socket.SOL_SOCKET, ("SO_PRIORITY",)),
+    _Wish("busy_poll", socket.SOL_SOCKET, ("SO_BUSY_POLL",)),
+)
+_KEEPALIVE = (
+    _Wish("tcp_keepalive_count", socket.IPPROTO_TCP, ("TCP_KEEPCNT",)),
+    _Wish("tcp_keepalive_idle", socket.IPPROTO_TCP, ("TCP_KEEPIDLE", "TCP_KEEPALIVE"), _whole),
+    _Wish("tcp_keepalive_interval", socket.IPPROTO_TCP, ("TCP_KEEPINTVL",), _whole),
+)
+_SERVICE = {
+    int(socket.AF_INET): (_Wish("type_of_service", socket.IPPROTO_IP, ("IP_TOS",)),),
+    # An IPv6 socket may have a peer of either family.
+    int(socket.AF_INET6): (
+        _Wish("type_of_service", socket.IPPROTO_IPV6, ("IPV6_TCLASS",)),
+        *([_Wish("type_of_service", socket.IPPROTO_IP, ("IP_TOS",))] if sys.platform == "linux" else []),
+    ),
+}
+
+_NUMBERS = {"SO_BUSY_POLL": 46} if sys.platform == "linux" else {}
+"""What Python's socket module does not name."""
+
+_LARGEST = 2**31 - 1
+
+
+def apply(sock: socket.socket, options: Options) -> None:
+    """Set on a new ``sock`` what ``options`` want of the system. Raises OSError, which names the option."""
+    if sock.family != socket.AF_UNIX:
+        _grant(sock, options, _DEVICE)
+    apply_to_accepted(sock, options)
+
+
+def apply_to_accepted(sock: socket.socket, options: Options) -> None:
+    """The same for a socket that was accepted: its device is its listener's, and may not be set again."""
+    _grant(sock, options, _BUFFERS)
+    if sock.family != socket.AF_UNIX:
+        _grant(sock, options, _TCP)
+        _grant(sock, options, _SERVICE[sock.family])
+        if options.tcp_keepalive:
+            _grant(sock, options, _KEEPALIVE)
+
+
+def _grant(sock: socket.socket, options: Options, wishes: tuple[_Wish, ...]) -> None:
+    for wish in wishes:
+        value = getattr(options, wish.option)
+        if value is not None:
+            _set(sock, wish, value)
+
+
+def _set(sock: socket.socket, wish: _Wish, value: Any) -> None:
+    for name in wish.names:
+        number = getattr(socket, name, _NUMBERS.get(name))
+        if number is not None:
+            break
+    else:
+        raise OSError(errno.ENOPROTOOPT, f"this system has no {wish.names[0]}, leave out {wish.option}={value!r}")
+    argument = wish.encode(value)
+    try:
+        if isinstance(argument, int) and argument > _LARGEST:
+            raise OSError(errno.EINVAL, "")
+        sock.setsockopt(wish.level, number, argument)
+    except OSError as error:
+        code = error.errno or errno.EINVAL
+    else:
+        return
+    raise OSError(code, f"the system refuses {wish.option}={value!r} ({name}): {os.strerror(code)}")
