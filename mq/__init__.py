@@ -6,8 +6,11 @@ from .errors import (
     InvalidEndpoint,
     MultipartMessage,
     NotOpen,
+    OutOfTurn,
     PeerError,
+    PeerLost,
     ProtocolError,
+    Unroutable,
     UnsupportedScheme,
     WrongThread,
 )
@@ -28,8 +31,14 @@ from .monitor import (
     Statistics,
 )
 from .options import Options
-from .patterns.pair import Pair
-from .patterns.pipeline import Pull, Push
+from .patterns.client_server import Client, Peer, Server
+from .patterns.dealer_router import Dealer, Router
+from .patterns.groups import Dish, Radio
+from .patterns.pair import Channel, Pair
+from .patterns.pipeline import Gather, Pull, Push, Scatter
+from .patterns.pubsub import Pub, Sub, XPub, XSub
+from .patterns.raw import Stream
+from .patterns.reqrep import Rep, Req
 from .socket import Socket
 
 __version__ = "0.1.0"
@@ -38,14 +47,19 @@ __all__ = [
     "AcceptFailed",
     "Accepted",
     "BindError",
+    "Channel",
+    "Client",
     "Closed",
     "ConnectDelayed",
     "ConnectRetried",
     "Connected",
+    "Dealer",
     "Disconnected",
+    "Dish",
     "Dropped",
     "Error",
     "Event",
+    "Gather",
     "HandshakeFailed",
     "Handshaken",
     "InvalidEndpoint",
@@ -53,14 +67,29 @@ __all__ = [
     "MultipartMessage",
     "NotOpen",
     "Options",
+    "OutOfTurn",
     "Pair",
+    "Peer",
     "PeerError",
+    "PeerLost",
     "PeerStatistics",
     "ProtocolError",
+    "Pub",
     "Pull",
     "Push",
+    "Radio",
+    "Rep",
+    "Req",
+    "Router",
+    "Scatter",
+    "Server",
     "Socket",
     "Statistics",
+    "Stream",
+    "Sub",
+    "Unroutable",
     "UnsupportedScheme",
     "WrongThread",
+    "XPub",
+    "XSub",
 ]

@@ -12,8 +12,11 @@ __all__ = [
     "InvalidEndpoint",
     "MultipartMessage",
     "NotOpen",
+    "OutOfTurn",
     "PeerError",
+    "PeerLost",
     "ProtocolError",
+    "Unroutable",
     "UnsupportedScheme",
     "WrongThread",
 ]
@@ -44,6 +47,18 @@ class NotOpen(Error, RuntimeError):
 
 class WrongThread(Error, RuntimeError):
     """The socket was used outside the thread, or the process, whose Trio run opened it."""
+
+
+class OutOfTurn(Error, RuntimeError):
+    """A REQ or REP socket was used out of its order: a request is answered before the next one."""
+
+
+class Unroutable(Error):
+    """Nobody there has the routing id that the message is addressed to."""
+
+
+class PeerLost(Error):
+    """The peer that a reply was awaited from is gone. Whether it has seen the request is not known."""
 
 
 class MultipartMessage(Error):

@@ -32,6 +32,10 @@ def nobody() -> None:
     """Stand in for an end that is not there (yet)."""
 
 
+def ignored(_: str) -> None:
+    """Stand in for a connection that is not there."""
+
+
 class Lane(deque[Message]):
     """Messages in one direction. ``len(lane)`` is what the high-water mark counts."""
 
@@ -89,6 +93,10 @@ class Pipe:
     peer: str = ""
     identity: bytes = b""
     """What the peer calls itself, from its handshake."""
+    address: Any = None
+    """What a pattern that sends to the peer it is told calls it."""
+    hang_up: Callable[[str], object] = ignored
+    """End its connection, for this reason."""
     connected: bool = False
     readable: bool = False
     """The pipe stands in the ring of those that have something to receive."""

@@ -19,7 +19,7 @@ from attrs import define, field
 from . import absent, home
 from . import endpoint as endpoints
 from .errors import InvalidEndpoint
-from .links import dialer, inproc, listener
+from .links import dialer, inproc, listener, writing
 from .links.owner import Owner
 from .monitor import (
     Closed,
@@ -70,6 +70,10 @@ class Socket(home.Resident):
     """
 
     socket_type: ClassVar[str]
+    fans_out: ClassVar[bool] = False
+    """Its messages go to many peers, encoded once for all."""
+    _header_of = staticmethod(writing.header_of)
+    _wire_of = staticmethod(writing.wire)
 
     def __init__(self, **options: Unpack[OptionArguments]) -> None:
         super().__init__()
@@ -107,6 +111,7 @@ class Socket(home.Resident):
         self._move_in()
         self._owner = Owner(
             self.socket_type,
+            self.fans_out,
             self.options,
             self._make_pipe,
             self._arrived,
@@ -363,6 +368,11 @@ class Socket(home.Resident):
             trouble = self._trouble.get(pipe.endpoint, "no answer yet")
             who = pipe.peer or f"{pipe.endpoint}, which was never reached ({trouble})"
             self._left[who, self._parting or reason] += count
+
+    def _drop_unsent(self, count: int, reason: str) -> None:
+        """Count messages that were for nobody there is."""
+        self._dropped[reason] += count
+        self._report(Dropped(endpoint="", count=count, reason=reason))
 
     # -- what patterns override ----------------------------------------------------------------------------
 

@@ -15,7 +15,7 @@ import trio
 
 from ..errors import ProtocolError
 from ..monitor import Connected, ConnectRetried, Disconnected, HandshakeFailed, Handshaken
-from ..pipe import Lane, Pipe, nobody
+from ..pipe import Lane, Pipe, ignored, nobody
 from ..protocols.zmtp.peers import check_peer
 from ..transports.inproc import Exchange
 from .owner import Owner
@@ -105,12 +105,14 @@ class Binder(End):
         own = self.owner.options
         theirs = connecter.owner.options
         pipe = self.owner.make_pipe(self.endpoint, False, (connecter.pipe.inbox, connecter.pipe.outbox))
+        pipe.identity = theirs.routing_id
         refusal = self._refusal(connecter, pipe)
         if refusal:
             connecter.post(connecter.refused, refusal)
             return
         self._pipes[connecter] = pipe
         pipe.peer = connecter.endpoint
+        pipe.hang_up = partial(self._hang_up, connecter)
         pipe.outbox.set_limit(own.send_hwm and theirs.receive_hwm and own.send_hwm + theirs.receive_hwm)
         pipe.inbox.set_limit(theirs.send_hwm and own.receive_hwm and theirs.send_hwm + own.receive_hwm)
         self.wire(pipe)
@@ -125,6 +127,12 @@ class Binder(End):
         pipe = self._pipes.get(connecter)
         if pipe is not None:
             self._release(connecter, pipe, "the connecting socket closed", readable=True)
+
+    def _hang_up(self, connecter: Connecter, reason: str) -> None:
+        pipe = self._pipes.get(connecter)
+        if pipe is not None:
+            self._release(connecter, pipe, reason, readable=True)
+            connecter.post(connecter.lose, self, "the binding socket hung up")
 
     def _refusal(self, connecter: Connecter, pipe: Pipe) -> str | None:
         if not self._open:
@@ -211,6 +219,8 @@ class Connecter(End):
         self._binder = binder
         self.pipe.peer = binder.endpoint
         self.pipe.in_process = True
+        self.pipe.hang_up = self._hang_up
+        self.pipe.identity = binder.owner.options.routing_id
         self.owner.report(Connected(endpoint=self.endpoint, peer=binder.endpoint))
         self.owner.connected(self.pipe)
         self.look(self.pipe)
@@ -232,8 +242,15 @@ class Connecter(End):
             self._detach(reason)
             self._seat.wake()
 
+    def _hang_up(self, reason: str) -> None:
+        binder = self._binder
+        if binder is not None:
+            binder.post(binder.dismiss, self)
+            self.lose(binder, reason)
+
     def _detach(self, reason: str) -> None:
         pipe = self.pipe
+        pipe.hang_up = ignored
         pipe.outbox.asleep = False
         pipe.outbox.wake = nobody
         pipe.inbox.resume = nobody

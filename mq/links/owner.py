@@ -23,6 +23,8 @@ class Owner:
     """A socket, as its links see it."""
 
     socket_type: str
+    fans_out: bool
+    """Where it can be, what is in an outbox is encoded already."""
     options: Options
     make_pipe: MakePipe
     arrived: Callable[[Pipe], None]

@@ -6,7 +6,7 @@ import trio
 
 from ..errors import PeerError
 from ..monitor import Disconnected, HandshakeFailed, Handshaken
-from ..pipe import Pipe
+from ..pipe import Pipe, ignored
 from ..protocols.zmtp import Connection
 from ..transports import Stream
 from . import heartbeat
@@ -19,7 +19,9 @@ async def hold(owner: Owner, endpoint: str, stream: Stream, pipe: Pipe | None = 
 
     ``pipe`` is that of a connecting endpoint; an accepted connection gets its own.
     """
-    connection = Connection(owner.socket_type, max_message_size=owner.options.max_message_size)
+    connection = Connection(
+        owner.socket_type, identity=owner.options.routing_id, max_message_size=owner.options.max_message_size
+    )
     try:
         failure = await _meet(owner, endpoint, stream, connection, pipe)
         if failure:
@@ -49,10 +51,12 @@ async def _meet(
             return f"{error.strerror or error}; {connection.unfinished}"
     if scope.cancelled_caught:
         return f"no complete handshake within {patience:g} s: {connection.unfinished}"
+    pipe.identity = peer.identity
     refusal = owner.refuse(pipe)
     if refusal:
         return refusal
     pipe.peer = stream.peer
+    pipe.wired = owner.fans_out and connection.share()
     owner.report(
         Handshaken(
             endpoint=endpoint,
@@ -62,15 +66,17 @@ async def _meet(
             mechanism=peer.mechanism,
         )
     )
-    owner.connected(pipe)
     reason = "the socket closed"
     link = StreamLink(stream, connection, pipe)
+    pipe.hang_up = link.reader.end
+    owner.connected(pipe)
     try:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(heartbeat.watch, link, pipe, owner.options)
             reason = await link.run(early)
             nursery.cancel_scope.cancel()
     finally:
+        pipe.hang_up = ignored
         owner.lost(pipe, reason)
         owner.report(Disconnected(endpoint=endpoint, peer=pipe.peer, reason=reason))
     return None

@@ -14,9 +14,11 @@ import trio
 
 from ..message import Message
 from ..pipe import Pipe, nobody
-from ..protocols.zmtp import Connection
+from ..protocols.zmtp import Connection, header_of, wire
 from ..transports import Stream
 from .parking import Seat
+
+__all__ = ["Writer", "header_of", "wire"]
 
 _BATCH = 1024
 """Messages written together at most."""

@@ -29,14 +29,20 @@ class Receiver(Socket):
     each, sets ``_translates`` and says how in ``_translate``, for many at once. What a peer sent then goes from the
     inbox of its pipe into ``pipe.ready``, half of a full inbox at a time; elsewhere the two are one.
 
+    A pattern that must look at what comes, whether or not somebody receives, is ``_eager``: its ``_fetch`` is called at
+    every arrival.
+
     While a single peer has something, the next few calls are granted a run: they take from its queue with no other
     look around. Whatever changes the picture ends the run.
     """
 
     _translates = False
+    _eager = False
 
     def __init__(self, **options: Unpack[OptionArguments]) -> None:
         super().__init__(**options)
+        if self.options.conflate:
+            self._translates = self._eager = True
         self._readable: deque[Pipe] = deque()
         self._receivers = trio.lowlevel.ParkingLot()
         self._receive_turn = TURN
@@ -120,7 +126,7 @@ class Receiver(Socket):
     def _empty(self, pipe: Pipe) -> None:
         """Have something ready again in ``pipe``, the first of the ring, or leave it out until something comes."""
         if pipe.ready is not pipe.inbox:
-            self._refill(pipe)
+            self._fetch(pipe)
             if pipe.ready:
                 return
         self._readable.popleft()
@@ -130,10 +136,10 @@ class Receiver(Socket):
             self._arrived(pipe)
 
     def _arrived(self, pipe: Pipe) -> None:
-        if self._closing or pipe.readable or not pipe.inbox:
+        if self._closing or not pipe.inbox or (pipe.readable and not self._eager):
             return
         if pipe.ready is not pipe.inbox:
-            self._refill(pipe)
+            self._fetch(pipe)
         self._rejoin(pipe)
 
     def _rejoin(self, pipe: Pipe) -> None:
@@ -142,7 +148,8 @@ class Receiver(Socket):
             return
         self._end_run()
         pipe.readable = True
-        pipe.inbox.asleep = False
+        if not self._eager:
+            pipe.inbox.asleep = False
         self._readable.append(pipe)
         if self._reading is not None and self._reading is not pipe:
             self._reading.stir()
@@ -154,17 +161,18 @@ class Receiver(Socket):
         if self._translates:
             pipe.ready = deque()
 
-    def _refill(self, pipe: Pipe) -> None:
-        """Translate what has come, until something is ready or the inbox is empty and asleep."""
+    def _fetch(self, pipe: Pipe) -> None:
+        """Have something ready, if something can be."""
+        if self.options.conflate:
+            self._fetch_newest(pipe)
+            return
         inbox, ready = pipe.inbox, pipe.ready
         while not ready:
             waiting = len(inbox)
             if not waiting:
                 inbox.lend(0)
                 inbox.asleep = True
-                if inbox.stalled:
-                    inbox.stalled = False
-                    inbox.resume()
+                self._resume(pipe)
                 if not inbox:
                     return
                 continue  # a producer in another thread was just there
@@ -172,13 +180,47 @@ class Receiver(Socket):
             count = min(waiting, max(1, inbox.capacity // 2))
             ready.extend(self._translate(pipe, [inbox.popleft() for _ in range(count)]))
             inbox.lend(len(ready))
-            if inbox.stalled and waiting <= inbox.capacity // 2:
-                inbox.stalled = False
-                inbox.resume()
+            if waiting <= inbox.capacity // 2:
+                self._resume(pipe)
+
+    def _fetch_newest(self, pipe: Pipe) -> None:
+        batch = self._translate(pipe, self._drain(pipe))
+        if batch:
+            ready = pipe.ready
+            self._drop(pipe, len(ready) + len(batch) - 1, "replaced by a newer one (conflate)")
+            ready.clear()
+            ready.append(batch[-1])
+
+    def _drain(self, pipe: Pipe) -> list[Message]:
+        """Take all that is in the inbox, which sleeps then."""
+        inbox = pipe.inbox
+        batch: list[Message] = []
+        inbox.asleep = True
+        while inbox:
+            batch.append(inbox.popleft())
+        self._resume(pipe)
+        return batch
+
+    def _resume(self, pipe: Pipe) -> None:
+        if pipe.inbox.stalled:
+            pipe.inbox.stalled = False
+            pipe.inbox.resume()
 
     def _translate(self, pipe: Pipe, batch: list[Message]) -> list[Any]:
         """Return what is to be received for ``batch``, which came from ``pipe``."""
-        raise NotImplementedError
+        return batch
+
+    def _sift(self, wanted: Callable[[Any], bool]) -> None:
+        """Keep only what is ``wanted`` of what is ready."""
+        self._end_run()
+        for pipe in list(self._readable):
+            kept = list(filter(wanted, pipe.ready))
+            pipe.ready.clear()
+            pipe.ready.extend(kept)
+            if not kept:
+                self._readable.remove(pipe)
+                self._readable.appendleft(pipe)
+                self._empty(pipe)
 
     # -- leaving -------------------------------------------------------------------------------------------
 

@@ -18,7 +18,7 @@ from ..socket import Socket
 TURN = 256
 """Messages after which a task that never has to wait lets the others run."""
 
-_REPLACED = "replaced by a newer one (conflate)"
+REPLACED = "replaced by a newer one (conflate)"
 
 
 class RoundRobin(Socket, trio.abc.SendChannel[bytes]):
@@ -59,21 +59,21 @@ class RoundRobin(Socket, trio.abc.SendChannel[bytes]):
         self._check_open()
         self._put(as_frame(message))
 
-    async def _send(self, message: Message, doing: str = "send") -> None:
+    async def _send(self, message: Message, doing: str = "send") -> Pipe:
         if self._thread != get_ident():
             self._complain()
         if self._send_turn <= 0:
             await checkpoint()
             self._send_turn = TURN
         if self._ring:
-            self._put(message)
-            return
+            return self._put(message)
         while not self._ring:
             await self._park(self._senders, doing)
         self._send_turn = TURN
-        self._put(message)
+        pipe = self._put(message)
         if self._ring:  # there is room for more senders than were woken
             self._senders.unpark()
+        return pipe
 
     def _put(self, message: Message) -> Pipe:
         """Queue ``message`` for the peer whose turn it is, and return its pipe."""
@@ -86,7 +86,7 @@ class RoundRobin(Socket, trio.abc.SendChannel[bytes]):
         pipe = ring[0]
         lane = pipe.outbox
         if self.options.conflate:
-            self._drop(pipe, len(lane), _REPLACED)
+            self._drop(pipe, len(lane), REPLACED)
             lane.clear()
         lane.append(message)
         if lane.asleep:

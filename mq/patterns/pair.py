@@ -1,20 +1,31 @@
-"""PAIR (RFC 31): one peer, both directions."""
+"""PAIR (RFC 31) and CHANNEL (RFC 52): one peer, both directions."""
 
 from __future__ import annotations
 
 import trio
 
 from ..pipe import Pipe
-from .incoming import FairQueueMultipart
-from .outgoing import RoundRobinMultipart
+from ..socket import Socket
+from .incoming import FairQueueMultipart, SingleFrames
+from .outgoing import RoundRobin, RoundRobinMultipart
 
 
-class Pair(RoundRobinMultipart, FairQueueMultipart, trio.abc.Channel[bytes]):
-    """A socket for exactly one peer at a time. A second one is turned away until the first has left."""
-
-    socket_type = "PAIR"
+class OnlyPeer(Socket):
+    """Take one peer at a time. A second one is turned away until the first has left."""
 
     def _refuse(self, pipe: Pipe) -> str | None:
         if self._peer_count:
-            return "PAIR has a peer already, and takes one at a time"
+            return f"{self.socket_type} has a peer already, and takes one at a time"
         return super()._refuse(pipe)
+
+
+class Pair(OnlyPeer, RoundRobinMultipart, FairQueueMultipart, trio.abc.Channel[bytes]):
+    """A socket for exactly one peer at a time."""
+
+    socket_type = "PAIR"
+
+
+class Channel(OnlyPeer, RoundRobin, SingleFrames, trio.abc.Channel[bytes]):
+    """A socket for exactly one peer at a time, and messages of one frame."""
+
+    socket_type = "CHANNEL"

@@ -1,9 +1,9 @@
-"""PUSH and PULL (RFC 30): work goes one way, to whoever has room, and is taken fairly from all."""
+"""PUSH and PULL (RFC 30), SCATTER and GATHER (RFC 49): work goes one way, to whoever has room, and is taken fairly."""
 
 from __future__ import annotations
 
-from .incoming import FairQueueMultipart
-from .outgoing import RoundRobinMultipart
+from .incoming import FairQueueMultipart, SingleFrames
+from .outgoing import RoundRobin, RoundRobinMultipart
 
 
 class Push(RoundRobinMultipart):
@@ -16,3 +16,15 @@ class Pull(FairQueueMultipart):
     """Receive from all connected PUSH peers, in turn. Cannot send."""
 
     socket_type = "PULL"
+
+
+class Scatter(RoundRobin):
+    """Send each message, of one frame, to one of the connected GATHER peers, in turn. Cannot receive."""
+
+    socket_type = "SCATTER"
+
+
+class Gather(SingleFrames):
+    """Receive messages of one frame from all connected SCATTER peers, in turn. Cannot send."""
+
+    socket_type = "GATHER"

@@ -50,7 +50,8 @@ class _Headers(dict[int, bytes]):
 
 
 _HEADERS = (_Headers(_LAST), _Headers(_FIRST))
-_last_header = _HEADERS[0].__getitem__
+header_of = _HEADERS[0].__getitem__
+"""The bytes before the last or only frame of a message, by its size."""
 _more_header = _HEADERS[1].__getitem__
 
 
@@ -61,7 +62,7 @@ def encode(batch: Sequence[Message]) -> list[bytes]:
         size = sizes.pop()
         if size < LARGE:
             # Most traffic: messages of one frame and one size. The whole batch is joined by one call.
-            header = _last_header(size)
+            header = header_of(size)
             some = JOINED // (len(header) + size) + 1
             try:
                 return [header.join((b"", *batch[at : at + some])) for at in range(0, len(batch), some)]  # type: ignore[arg-type]
@@ -80,7 +81,7 @@ def _encode_mixed(batch: Sequence[Message]) -> list[bytes]:
         for frame in frames:
             left -= 1
             size = len(frame)
-            small.append(_more_header(size) if left else _last_header(size))
+            small.append(_more_header(size) if left else header_of(size))
             if size < LARGE:
                 small.append(frame)
                 small_size += size
@@ -100,7 +101,7 @@ def _encode_mixed(batch: Sequence[Message]) -> list[bytes]:
 def wire(message: Message) -> bytes:
     """Return the bytes of one message, for `gather`: a message for many peers is encoded once."""
     if isinstance(message, bytes):
-        return _last_header(len(message)) + message
+        return header_of(len(message)) + message
     return b"".join(_encode_mixed([message]))
 
 
@@ -137,7 +138,7 @@ def gather(wires: Sequence[bytes]) -> list[bytes]:
 def encoded_size(message: Message) -> int:
     """Return the bytes that ``message`` takes on the wire."""
     frames = [message] if isinstance(message, bytes) else message
-    return sum(len(_last_header(len(frame))) + len(frame) for frame in frames)
+    return sum(len(header_of(len(frame))) + len(frame) for frame in frames)
 
 
 _BLOCK = 32

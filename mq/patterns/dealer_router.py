@@ -1,0 +1,182 @@
+"""DEALER and ROUTER (RFC 28): requests and replies without an order, to many peers at once."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterable
+from threading import get_ident
+from typing import Any, Unpack
+
+import trio
+
+from ..message import ONLY_BYTES, Buffer, Message, as_frame, as_message, shortened
+from ..options import OptionArguments
+from ..pipe import Pipe
+from . import service
+from .addressed import Addressed
+from .incoming import FairQueueMultipart
+from .notices import Notices
+from .outgoing import RoundRobinMultipart
+
+
+class Dealer(Notices, RoundRobinMultipart, FairQueueMultipart, trio.abc.Channel[bytes]):
+    """Send to all connected peers in turn, and receive from all of them in turn."""
+
+    socket_type = "DEALER"
+
+
+class Router(Notices, Addressed, FairQueueMultipart, trio.abc.Channel[bytes]):
+    """Send to the peer that the first frame names, and receive with the sender's routing id as the first frame.
+
+    A peer's routing id is what it calls itself (its option ``routing_id``), else five bytes of which the first is 0,
+    chosen anew for each connection. A message for a peer that is not there, or whose queue is full, is dropped,
+    counted and reported; with ``router_mandatory``, the one raises `Unroutable` and the other waits.
+    """
+
+    socket_type = "ROUTER"
+    _translates = True
+
+    def __init__(self, **options: Unpack[OptionArguments]) -> None:
+        super().__init__(**options)
+        self._mandatory = self.options.router_mandatory
+        self._number = random.getrandbits(32)
+
+    def connect(self, endpoint: str, *, routing_id: bytes | None = None) -> None:
+        """Connect as other sockets do; with ``routing_id``, call the peer that, and have messages wait for it at once.
+
+        Raises ValueError for a routing id that another peer has.
+        """
+        if routing_id is not None:
+            check_routing_id(routing_id, self._by_address)
+        super().connect(endpoint)
+        if routing_id is not None:
+            self._know(next(reversed(self._pipes)), routing_id)
+
+    async def send(self, message: bytes) -> None:
+        """Raise ValueError: a message of one frame has a routing id and nothing to send. See `send_multipart`."""
+        self._check_open()
+        self._split(as_frame(message))
+
+    async def send_multipart(self, frames: Iterable[Buffer]) -> None:
+        """Send all frames but the first to the peer that the first one names.
+
+        Waits only with ``router_mandatory``, while the queue of that peer is full. A send that need not wait is a
+        checkpoint only at every 256th message. Raises `Unroutable`, with ``router_mandatory``, ValueError when there
+        are fewer than two frames, and ``trio.ClosedResourceError``.
+        """
+        if (
+            self._send_turn > 0
+            and frames.__class__ is list
+            and len(frames) > 1
+            and set(map(type, frames)) == ONLY_BYTES
+            and self._thread == get_ident()
+        ):
+            pipe = self._by_address.get(frames[0])
+            if pipe is not None:
+                lane = pipe.outbox
+                if not lane.stalled:
+                    self._send_turn -= 1
+                    self._sent += 1
+                    lane.append(frames[1] if len(frames) == 2 else frames[1:])
+                    if lane.asleep:
+                        lane.wake()
+                    if len(lane) >= lane.limit:
+                        self._full(pipe)
+                    return
+        await self._send_to(*self._split(as_message(frames)), "send_multipart")
+
+    def send_nowait(self, message: bytes) -> None:
+        """As `send`, raise ValueError."""
+        self._check_open()
+        self._split(as_frame(message))
+
+    def send_multipart_nowait(self, frames: Iterable[Buffer]) -> None:
+        """As `send_multipart`; raises ``trio.WouldBlock`` where that would wait."""
+        self._send_to_nowait(*self._split(as_message(frames)))
+
+    def _split(self, message: Message) -> tuple[bytes, Message]:
+        if isinstance(message, bytes):
+            raise ValueError(
+                f"a message to send with a Router begins with the routing id of its peer, got only "
+                f"{shortened(message)}: write send_multipart([routing_id, body])"
+            )
+        return message[0], message[1] if len(message) == 2 else message[1:]
+
+    async def serve(
+        self,
+        handler: service.Handler,
+        *,
+        concurrency: int = 64,
+        on_error: service.OnError | None = None,
+        task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
+    ) -> None:
+        """Answer each message that comes with what ``await handler(message)`` returns, until cancelled.
+
+        ``message`` is what the peer sent without its envelope: ``bytes``, or a list of several frames. The handler
+        returns the same, or None to send nothing. At most ``concurrency`` handlers run at once; while so many do,
+        nothing more is received. An exception in a handler goes to ``on_error(error)``, which returns a reply or
+        None; without it, it is logged, and the requester gets no answer. Replies to peers that are gone are dropped
+        and counted.
+        """
+
+        async def receive() -> tuple[list[bytes], Message]:
+            return service.unwrap(await self.receive_multipart())
+
+        def reply(envelope: list[bytes], message: Message) -> None:
+            self._put_reply([*envelope, *([message] if isinstance(message, bytes) else message)])
+
+        await service.serve(receive, reply, handler, concurrency, on_error, task_status)
+
+    def _put_reply(self, frames: list[bytes]) -> None:
+        address, message = self._split(frames)
+        pipe = self._by_address.get(address)
+        if pipe is None:
+            self._drop_unsent(1, service.GONE)
+        else:
+            self._put_to(address, pipe, message)
+
+    def _translate(self, pipe: Pipe, batch: list[Message]) -> list[Any]:
+        address = pipe.address
+        return [
+            [address, message] if message.__class__ is bytes else [address, *message]
+            for message in batch
+        ]
+
+    # -- who is who ----------------------------------------------------------------------------------------
+
+    def _refuse(self, pipe: Pipe) -> str | None:
+        other = self._by_address.get(pipe.identity) if pipe.identity else None
+        if other is None or other is pipe or self.options.router_handover:
+            return super()._refuse(pipe)
+        return f"another peer is there with the routing id {shortened(pipe.identity)}"
+
+    def _address_for(self, pipe: Pipe) -> bytes:
+        other = self._by_address.get(pipe.identity) if pipe.identity else pipe
+        if other is None:
+            return pipe.identity
+        if other is not pipe and self.options.router_handover:
+            self._unknow(other)
+            other.hang_up(f"another peer has come with the routing id {shortened(pipe.identity)}")
+            return pipe.identity
+        self._number = (self._number + 1) % 2**32
+        return b"\0" + self._number.to_bytes(4, "big")
+
+    def _pipe_connected(self, pipe: Pipe) -> None:
+        super()._pipe_connected(pipe)
+        if "connect" in self.options.router_notify:
+            self._notice(pipe, b"")
+
+    def _pipe_lost(self, pipe: Pipe) -> None:
+        super()._pipe_lost(pipe)
+        if "disconnect" in self.options.router_notify:
+            self._notice(pipe, b"")
+
+
+def check_routing_id(routing_id: object, taken: dict[Any, Pipe]) -> None:
+    """Raise unless ``routing_id`` can be given to a peer."""
+    if not isinstance(routing_id, bytes):
+        raise TypeError(f"a routing id is bytes, got {type(routing_id).__name__} {shortened(routing_id)}")
+    if not 1 <= len(routing_id) <= 255:
+        raise ValueError(f"a routing id has 1 to 255 bytes, got {len(routing_id)}")
+    if routing_id in taken:
+        raise ValueError(f"the routing id {shortened(routing_id)} is taken by another peer of this socket")

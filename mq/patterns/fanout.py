@@ -1,0 +1,151 @@
+"""Who gets a copy? Every peer that asked for what a message is about, as long as it keeps up."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from threading import get_ident
+
+import trio
+
+from ..message import ONLY_BYTES, Buffer, Message, as_frame, as_message
+from ..pipe import Pipe
+from .outgoing import REPLACED
+from .overflow import Overflow
+
+
+class FanOut(Overflow):
+    """Give each message to many peers. It is encoded once for all on a wire; those of this process get it as it is."""
+
+    fans_out = True
+
+    def _deliver(self, message: Message, pipes: Iterable[Pipe]) -> None:
+        """Queue ``message`` for each of ``pipes``. Hot paths do the same inline for messages of one frame."""
+        wire = None
+        conflate = self.options.conflate
+        for pipe in pipes:
+            lane = pipe.outbox
+            if lane.stalled:
+                self._miss(pipe)
+                continue
+            if conflate and lane:
+                self._drop(pipe, len(lane), REPLACED)
+                lane.clear()
+            if pipe.wired:
+                if wire is None:
+                    wire = self._wire_of(message)
+                lane.append(wire)
+            else:
+                lane.append(message)
+            if lane.asleep:
+                lane.wake()
+            if len(lane) >= lane.limit and not conflate:
+                self._full(pipe)
+
+    def _pipe_lost(self, pipe: Pipe) -> None:
+        super()._pipe_lost(pipe)
+        if self.fans_out:
+            # What a peer wants it asks for anew when it comes back, and what waits is encoded for the old connection.
+            self._drop(pipe, len(pipe.outbox), "the peer that they were for is gone")
+            pipe.outbox.clear()
+
+
+class Topical(FanOut, trio.abc.SendChannel[bytes]):
+    """Send each message to the peers that have subscribed to what it, or its first frame, begins with.
+
+    Subclasses keep ``_topics`` and ``_lengths``, the tables of `Subscriptions`.
+    """
+
+    _topics: dict[bytes, dict[Pipe, None]]
+    _lengths: list[int]
+    _special = False
+    """Options ask for more of a look than the hot path has."""
+
+    async def send(self, message: bytes) -> None:
+        """Send a message of one frame to all who have subscribed to what it begins with.
+
+        Waits for nobody: a peer whose queue is full does not get it, which is counted and reported; with
+        ``xpub_nodrop`` it waits instead. A send is a checkpoint only at every 256th message. Raises TypeError for
+        anything but bytes and ``trio.ClosedResourceError``.
+        """
+        if self._thread != get_ident() or message.__class__ is not bytes or self._send_turn <= 0 or self._special:
+            await self._send(message if message.__class__ is bytes else as_frame(message))
+            return
+        self._send_turn -= 1
+        self._sent += 1
+        found = None
+        for length in self._lengths:
+            pipes = self._topics.get(message[:length])
+            if pipes is not None:
+                found = pipes if found is None else found | pipes
+        if found is not None:
+            wire = None
+            for pipe in found:
+                lane = pipe.outbox
+                if lane.stalled:
+                    self._miss(pipe)
+                    continue
+                if pipe.wired:
+                    if wire is None:
+                        wire = self._header_of(len(message)) + message
+                    lane.append(wire)
+                else:
+                    lane.append(message)
+                if lane.asleep:
+                    lane.wake()
+                if len(lane) >= lane.limit:
+                    self._full(pipe)
+
+    async def send_multipart(self, frames: Iterable[Buffer]) -> None:
+        """Send a message of one or more frames to all who have subscribed to what its first begins with.
+
+        Otherwise as `send`.
+        """
+        if (
+            self._thread != get_ident()
+            or frames.__class__ is not list
+            or set(map(type, frames)) != ONLY_BYTES
+            or self._send_turn <= 0
+            or self._special
+        ):
+            await self._send(as_message(frames), "send_multipart")
+            return
+        self._send_turn -= 1
+        self._sent += 1
+        topic = frames[0]
+        found = None
+        for length in self._lengths:
+            pipes = self._topics.get(topic[:length])
+            if pipes is not None:
+                found = pipes if found is None else found | pipes
+        if found is not None:
+            self._deliver(as_message(frames), found)
+
+    def send_nowait(self, message: bytes) -> None:
+        """As `send`; raises ``trio.WouldBlock`` where that would wait, which is only with ``xpub_nodrop``."""
+        self._check_open()
+        self._send_at_once(as_frame(message))
+
+    def send_multipart_nowait(self, frames: Iterable[Buffer]) -> None:
+        """As `send_multipart`; raises ``trio.WouldBlock`` where that would wait, which is only with ``xpub_nodrop``."""
+        self._check_open()
+        self._send_at_once(as_message(frames))
+
+    async def _send(self, message: Message, doing: str = "send") -> None:
+        self._check_open()
+        await self._take_turn()
+        while self.options.xpub_nodrop and await self._wait_for_room(self._recipients(message), doing):
+            pass
+        self._give(message)
+
+    def _send_at_once(self, message: Message) -> None:
+        if self.options.xpub_nodrop and any(pipe.outbox.stalled for pipe in self._recipients(message)):
+            raise trio.WouldBlock
+        self._give(message)
+
+    def _give(self, message: Message) -> None:
+        self._sent += 1
+        self._send_turn -= 1
+        self._deliver(message, self._recipients(message))
+
+    def _recipients(self, message: Message) -> Mapping[Pipe, None]:
+        raise NotImplementedError

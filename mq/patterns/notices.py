@@ -1,0 +1,32 @@
+"""What is said when a peer comes or goes? Messages that options put on new connections, and into our own queue."""
+
+from __future__ import annotations
+
+from ..message import Message
+from ..pipe import Pipe
+from ..socket import Socket
+
+
+class Notices(Socket):
+    """Send ``probe_router`` and ``hello_message``; receive ``disconnect_message`` and ``hiccup_message``."""
+
+    def _pipe_connected(self, pipe: Pipe) -> None:
+        first = [message for message in (b"" if self.options.probe_router else None, self.options.hello_message)
+                 if message is not None]  # fmt: skip
+        # Before what waited for the connection.
+        pipe.outbox.extendleft(reversed(first))
+        super()._pipe_connected(pipe)
+        if first and pipe.outbox.asleep:
+            pipe.outbox.wake()
+
+    def _pipe_lost(self, pipe: Pipe) -> None:
+        super()._pipe_lost(pipe)
+        message = self.options.hiccup_message if pipe.connecting else self.options.disconnect_message
+        if message is not None:
+            self._notice(pipe, message)
+
+    def _notice(self, pipe: Pipe, message: Message) -> None:
+        """Have ``message`` received as if the peer had sent it."""
+        pipe.inbox.append(message)
+        if not pipe.readable:
+            self._arrived(pipe)

@@ -1,0 +1,78 @@
+"""What becomes of a message for a peer whose queue is full? It is counted as missed, or waits for room."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Unpack
+
+import trio
+from trio.lowlevel import checkpoint
+
+from ..options import OptionArguments
+from ..pipe import Pipe
+from ..socket import Socket
+from .outgoing import TURN
+
+_BEHIND = "its queue was full when they were sent (send_hwm)"
+
+
+class Overflow(Socket):
+    """Pass a peer over when its queue is full, until half of it is gone.
+
+    What it misses is reported when it can be sent to again, or is gone.
+    """
+
+    def __init__(self, **options: Unpack[OptionArguments]) -> None:
+        super().__init__(**options)
+        self._send_turn = TURN
+        self._missed: dict[Pipe, int] = {}
+        self._room = trio.lowlevel.ParkingLot()
+
+    def _full(self, pipe: Pipe) -> None:
+        outbox = pipe.outbox
+        outbox.stalled = True
+        if len(outbox) < outbox.limit:  # a consumer in another thread was just there
+            outbox.stalled = False
+
+    def _miss(self, pipe: Pipe) -> None:
+        self._missed[pipe] = self._missed.get(pipe, 0) + 1
+
+    def _report_missed(self, pipe: Pipe) -> None:
+        self._drop(pipe, self._missed.pop(pipe, 0), _BEHIND)
+
+    async def _wait_for_room(self, pipes: Iterable[Pipe], doing: str) -> bool:
+        """Wait until something changes if one of ``pipes`` is full; return whether it was."""
+        if not any(pipe.outbox.stalled for pipe in pipes):
+            return False
+        await self._park(self._room, doing)
+        self._send_turn = TURN
+        return True
+
+    async def _take_turn(self) -> None:
+        """Let others run once in so many messages."""
+        if self._send_turn <= 0:
+            await checkpoint()
+            self._check_open()
+            self._send_turn = TURN
+
+    def _writable(self, pipe: Pipe) -> None:
+        super()._writable(pipe)
+        self._report_missed(pipe)
+        self._room.unpark_all()
+
+    def _pipe_lost(self, pipe: Pipe) -> None:
+        super()._pipe_lost(pipe)
+        self._report_missed(pipe)
+        pipe.outbox.stalled = False
+        self._room.unpark_all()
+
+    def _pipe_removed(self, pipe: Pipe) -> None:
+        super()._pipe_removed(pipe)
+        self._report_missed(pipe)
+        self._room.unpark_all()
+
+    def _stop(self) -> None:
+        super()._stop()
+        for pipe in list(self._missed):
+            self._report_missed(pipe)
+        self._room.unpark_all()

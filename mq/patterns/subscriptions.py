@@ -1,0 +1,138 @@
+"""Who wants which topic? Topics by prefix: those that a publisher's peers hold, and those that a subscriber holds.
+
+A message matches a topic that it starts with. To find the topics of a message, its beginnings are looked up, one for
+each length that some topic has: that takes a time which grows with the length of topics, not with their number.
+"""
+
+from __future__ import annotations
+
+from bisect import insort
+from collections import Counter
+from collections.abc import Iterator, Mapping
+
+from ..pipe import Pipe
+
+Pipes = dict[Pipe, None]
+
+
+class Lengths(list[int]):
+    """The lengths of topics that there are, in order."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._counts: Counter[int] = Counter()
+
+    def add(self, length: int) -> None:
+        self._counts[length] += 1
+        if self._counts[length] == 1:
+            insort(self, length)
+
+    def discard(self, length: int) -> None:
+        self._counts[length] -= 1
+        if not self._counts[length]:
+            del self._counts[length]
+            self.remove(length)
+
+
+class Subscriptions:
+    """What the peers of a publisher have subscribed to: a set of topics for each."""
+
+    def __init__(self) -> None:
+        self.topics: dict[bytes, Pipes] = {}
+        self.lengths = Lengths()
+        self._of: dict[Pipe, dict[bytes, None]] = {}
+
+    def add(self, pipe: Pipe, topic: bytes) -> bool:
+        """Subscribe ``pipe`` to ``topic``; return whether it is the first to have it."""
+        first = topic not in self.topics
+        if first:
+            self.topics[topic] = {}
+            self.lengths.add(len(topic))
+        self.topics[topic][pipe] = None
+        self._of.setdefault(pipe, {})[topic] = None
+        return first
+
+    def remove(self, pipe: Pipe, topic: bytes) -> bool:
+        """Undo `add`; return whether nobody has ``topic`` now, also when nobody had it."""
+        pipes = self.topics.get(topic)
+        if pipes is None:
+            return True
+        pipes.pop(pipe, None)
+        held = self._of.get(pipe, {})
+        held.pop(topic, None)
+        if not held:
+            self._of.pop(pipe, None)
+        if pipes:
+            return False
+        del self.topics[topic]
+        self.lengths.discard(len(topic))
+        return True
+
+    def forget(self, pipe: Pipe) -> list[bytes]:
+        """Remove all that ``pipe`` has; return the topics that nobody has now."""
+        return [topic for topic in list(self._of.get(pipe, ())) if self.remove(pipe, topic)]
+
+    def match(self, topic: bytes) -> Mapping[Pipe, None]:
+        """Return who wants a message that starts with ``topic``."""
+        found: Pipes = {}
+        for length in self.lengths:
+            found.update(self.topics.get(topic[:length], ()) if length <= len(topic) else ())
+        return found
+
+
+_FEW = 8
+"""Topics up to which one call that tries them all is faster than looking up beginnings."""
+
+
+class Topics:
+    """What a subscriber has subscribed to, each topic as often as it did."""
+
+    def __init__(self) -> None:
+        self._counts: Counter[bytes] = Counter()
+        self._lengths = Lengths()
+        self._few: tuple[bytes, ...] | None = ()
+
+    def __len__(self) -> int:
+        return len(self._counts)
+
+    def __contains__(self, topic: bytes) -> bool:
+        return topic in self._counts
+
+    def __iter__(self) -> Iterator[bytes]:
+        return iter(self._counts)
+
+    def add(self, topic: bytes) -> bool:
+        """Add ``topic``; return whether it is new."""
+        self._counts[topic] += 1
+        if self._counts[topic] > 1:
+            return False
+        self._lengths.add(len(topic))
+        self._find_few()
+        return True
+
+    def remove(self, topic: bytes) -> bool:
+        """Undo one `add`; return whether that was the last. Raises KeyError."""
+        if topic not in self._counts:
+            raise KeyError(topic)
+        self._counts[topic] -= 1
+        if self._counts[topic]:
+            return False
+        del self._counts[topic]
+        self._lengths.discard(len(topic))
+        self._find_few()
+        return True
+
+    def _find_few(self) -> None:
+        self._few = tuple(self._counts) if len(self._counts) <= _FEW else None
+
+    def match(self, message: bytes) -> bool:
+        """Return whether ``message`` starts with one of the topics."""
+        if self._few is not None:
+            return message.startswith(self._few)
+        counts = self._counts
+        return any(message[:length] in counts for length in self._lengths)
+
+    @property
+    def has_all(self) -> bool:
+        """Every message matches."""
+        return b"" in self._counts

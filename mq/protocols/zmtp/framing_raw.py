@@ -1,0 +1,33 @@
+"""What is said on a connection that speaks no ZMTP? Bytes, as they come: for STREAM sockets."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ...message import Message
+from .connection import Peer
+
+
+class RawConnection:
+    """A `Connection` without greeting, handshake, frames and commands: each piece that is read is a message."""
+
+    knows_heartbeats = False
+    has_output = False
+    space = None
+    unfinished = ""
+
+    def __init__(self) -> None:
+        self.peer = Peer("", b"", (0, 0), "NULL", {})
+        self.encoded_size = len
+
+    def take_output(self) -> bytes:
+        return b""
+
+    def decode(self, data: bytes) -> list[Message]:
+        return [data] if data else []
+
+    def encode(self, batch: Sequence[Message]) -> list[bytes]:
+        return [piece for piece in batch if piece]  # type: ignore[misc]
+
+    def share(self) -> bool:
+        return False
