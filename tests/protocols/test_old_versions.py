@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from mq.errors import ProtocolError
 from mq.message import Cancel, Message, Subscribe
 from mq.protocols.zmtp import Connection, framing_v1
+from mq.protocols.zmtp.greeting import Greeting
 
 from .test_handshake import COMPATIBLE, TYPES
 from .wire import (
@@ -89,6 +90,14 @@ def test_types_that_old_versions_do_not_have_refuse_their_peers(ours: str, opene
     heard = hear(Connection(ours), [opened("PAIR")])  # type: ignore[operator]
     assert heard.refused
     assert heard.reason == f"the peer speaks ZMTP {version[0]}.0, which has no {ours}: at least 3.0 is needed"  # type: ignore[index]
+
+
+@versions
+def test_a_connection_with_a_mechanism_refuses_peers_that_know_none(opened: object, version: tuple[int, int]) -> None:
+    said: list[bytes] = []
+    with pytest.raises(ProtocolError, match=rf"PLAIN here, .* ZMTP {version[0]}\.0, which has no mechanisms"):
+        Greeting(said.append, "PULL", b"me", b"PLAIN").receive(opened("PUSH"))  # type: ignore[operator]
+    assert b"me" not in b"".join(said)
 
 
 @pytest.mark.parametrize("ours", NUMBERS)
