@@ -20,10 +20,14 @@ from ..protocols.wire import (
     cuts,
     feed,
     frame,
+    frame_1_0,
     greeting,
     hear,
     multipart,
+    multipart_1_0,
     opening,
+    opening_1_0,
+    opening_2_0,
 )
 
 thorough = settings(derandomize=True, deadline=None, max_examples=50, database=None)
@@ -33,6 +37,9 @@ PREFIXES = {
     "a signature": SIGNATURE,
     "a greeting": greeting(),
     "a handshake": opening(b"PUSH"),
+    "a greeting of ZMTP 2.0": opening_2_0("PUSH"),
+    "half a greeting of ZMTP 2.0": opening_2_0("PUSH")[:-2],
+    "a greeting of ZMTP 1.0": frame_1_0(b"me"),
     "a handshake and half a message": opening(b"PUSH") + frame(b"head", 1),
 }
 
@@ -102,6 +109,15 @@ VALID = {
         + command(b"X", b"y" * 300)
         + frame(b"end"),
     ),
+    "2.0": ("PULL", opening_2_0("PUSH", b"me") + frame(b"same") * 40 + multipart(b"a", b"", b"b" * 300)),
+    "1.0": ("PULL", frame_1_0(b"me") + frame_1_0(b"same") * 40 + multipart_1_0(b"a", b"", b"b" * 300)),
+    "1.0 with a version": ("ROUTER", opening_1_0("DEALER", b"i" * 254) + multipart_1_0(b"a", b"", b"b" * 300)),
+    "subscriptions": (
+        "XPUB",
+        opening(b"SUB") + command(b"SUBSCRIBE", b"a") * 20 + frame(b"\x01a") + command(b"CANCEL", b"t" * 300),
+    ),
+    "groups": ("DISH", opening(b"RADIO") + multipart(b"group", b"body") * 20),
+    "members": ("RADIO", opening(b"DISH") + command(b"JOIN", b"group") * 20),
 } | {name: (recording.ours, recording.data) for name, recording in LIBZMQ.items()}
 
 damage = st.lists(
@@ -168,18 +184,19 @@ def test_every_single_flipped_bit_of_an_opening_is_taken_or_refused() -> None:
 
 
 HUNGRY = {
-    "a size that never comes": b"\x02" + (2**62).to_bytes(8, "big"),
-    "a command that never ends": b"\x06" + (2**20).to_bytes(8, "big"),
-    "a flood of commands": command(b"X", b"y") * 20_000,
-    "a flood of PINGs": command(b"PING", b"\0\0" + b"c" * 16) * 10_000,
-    "endless empty frames": frame(b"", 1) * 50_000,
+    "a size that never comes": (opening(b"PUSH"), b"\x02" + (2**62).to_bytes(8, "big")),
+    "a command that never ends": (opening(b"PUSH"), b"\x06" + (2**20).to_bytes(8, "big")),
+    "a flood of commands": (opening(b"PUSH"), command(b"X", b"y") * 20_000),
+    "a flood of PINGs": (opening(b"PUSH"), command(b"PING", b"\0\0" + b"c" * 16) * 10_000),
+    "endless empty frames": (opening(b"PUSH"), frame(b"", 1) * 50_000),
+    "endless empty frames of 1.0": (frame_1_0(b""), frame_1_0(b"", 1) * 50_000),
 }
 
 
-@pytest.mark.parametrize("data", HUNGRY.values(), ids=HUNGRY.keys())
-def test_a_stream_takes_no_more_memory_than_the_limit_allows(data: bytes) -> None:
+@pytest.mark.parametrize(("opened", "data"), HUNGRY.values(), ids=HUNGRY.keys())
+def test_a_stream_takes_no_more_memory_than_the_limit_allows(opened: bytes, data: bytes) -> None:
     connection = Connection("PULL", max_message_size=10_000)
-    connection.decode(opening(b"PUSH"))
+    connection.decode(opened)
     connection.take_output()
     tracemalloc.start()
     try:

@@ -20,11 +20,13 @@ READY = ready(Socket_Type=b"PUSH")
 NOISE = random.Random(7).randbytes(4096)
 
 NEVER_SHAKES_HANDS = {
-    "random bytes": (NOISE, rf"not ZMTP.*received {NOISE[:1]!r}"[:-1].replace("\\", r"\\")),
-    "an http request": (b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n", r"not ZMTP.*received b'GET / HTTP"),
-    "a tls hello": (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc", r"not ZMTP.*x16"),
-    "a ZMTP 1.0 peer": (b"\x01\x00\x06\x00hello", r"not ZMTP.*x01"),
-    "a ZMTP 2.0 peer": (SIGNATURE + b"\x01\x08\x00\x00", r"ZMTP 2\.0.*3\.0 is needed"),
+    "random bytes": (NOISE, r"not ZMTP: received b.8\\xb4.*the flags b4"),
+    "an http request": (b"GET / HTTP/1.1\r\nHost: me\r\n\r\n", r"not ZMTP.*received b'GET / HTTP.*looks like HTTP"),
+    "a tls hello": (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc", r"not ZMTP.*x16.*looks like TLS"),
+    "a zero": (b"\x00", r"not ZMTP.*x00.*a size of 0"),
+    "an identity of a gigabyte": (b"\xff" + (2**30).to_bytes(8, "big") + b"\x00", r"not ZMTP.*xff.*1073741823 bytes"),
+    "a ZMTP 2.0 peer of another type": (SIGNATURE + b"\x01\x02\x00\x00", r"PULL talks to PUSH, the peer is SUB"),
+    "a ZMTP 2.0 peer without an identity": (SIGNATURE + b"\x01\x08\x04\x00", r"malformed identity frame: the flags 04"),
     "another mechanism": (greeting(b"CURVE"), r"mechanism mismatch: NULL here, the peer wants CURVE"),
     "another socket type": (opening(b"SUB"), r"PULL talks to PUSH, the peer is SUB"),
     "an unknown socket type": (opening(b"TEAPOT"), r"PULL talks to PUSH, the peer is TEAPOT"),
@@ -61,6 +63,8 @@ GIVES_UP = {
     "nothing": (b"", "signature"),
     "half a signature": (SIGNATURE[:5], "signature"),
     "a signature": (SIGNATURE, "version"),
+    "half a greeting of ZMTP 2.0": (SIGNATURE + b"\x01", "socket type"),
+    "half an identity of ZMTP 1.0": (b"\x0b\x00half", "identity's body"),
     "half a greeting": (greeting()[:30], "mechanism"),
     "a greeting": (greeting(), "READY"),
     "half a READY": (greeting() + READY[:10], "8 of the 26 bytes of a frame"),

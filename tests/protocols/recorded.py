@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from attrs import frozen
 
-from mq.message import Subscribe
+from mq.message import Cancel, Subscribe
 
 _REST = b"\x01NULL" + bytes(48)
 
@@ -86,4 +86,59 @@ LIBZMQ = {
         [Subscribe(b"topic")],
         {b"Socket-Type": b"SUB"},
     ),
+}
+
+
+@frozen
+class Said:
+    """What libzmq says, from its first byte on, to a peer of an old version that talks first."""
+
+    socket_type: str
+    identity: bytes
+    heard: bytes
+    """All that the old peer says."""
+    said: bytes
+    sent: list[bytes | list[bytes]]
+    """What the application does for it."""
+
+
+_SIGNATURE = b"\xff\x00\x00\x00\x00\x00\x00\x00\x01\x7f"
+_SIGNATURE_ME = b"\xff\x00\x00\x00\x00\x00\x00\x00\x03\x7f"
+_TOPICS = [Subscribe(b"topic"), Subscribe(b"t" * 254), Cancel(b"topic")]
+_FIVE_MESSAGES_1_0 = (
+    b"\x06\x00hello"
+    b"\x02\x01a\x01\x01\x04\x00ccc"
+    b"\x01\x00"
+    b"\xff\x00\x00\x00\x00\x00\x00\x01\x00\x00" + b"x" * 255 + b"\xff\x00\x00\x00\x00\x00\x00\x01\x01\x00" + b"y" * 256
+)
+_TOPICS_1_0 = b"\x07\x00\x01topic\xff\x00\x00\x00\x00\x00\x00\x01\x00\x00\x01" + b"t" * 254 + b"\x07\x00\x00topic"
+
+TO_OLD_PEERS = {
+    "a DEALER to 2.0": Said(
+        "DEALER", b"me", _SIGNATURE + b"\x01\x06\x00\x00", _SIGNATURE_ME + b"\x03\x05\x00\x02me" + _FIVE_MESSAGES, _FIVE
+    ),
+    "a PUSH to 2.0": Said(
+        "PUSH", b"", _SIGNATURE + b"\x01\x07\x00\x00", _SIGNATURE + b"\x03\x08\x00\x00" + _FIVE_MESSAGES, _FIVE
+    ),
+    "a SUB to 2.0": Said(
+        "SUB",
+        b"",
+        _SIGNATURE + b"\x01\x01\x00\x00",
+        _SIGNATURE
+        + b"\x03\x02\x00\x00\x00\x06\x01topic\x00\xff\x01" + b"t" * 254 + b"\x00\x06\x00topic",
+        _TOPICS,
+    ),
+    "a DEALER to 1.0 with a version": Said(
+        "DEALER",
+        b"me",
+        _SIGNATURE + b"\x00\x06\x01\x00",
+        _SIGNATURE_ME + b"\x03\x05\x03\x00me" + _FIVE_MESSAGES_1_0,
+        _FIVE,
+    ),
+    "a SUB to 1.0 with a version": Said(
+        "SUB", b"", _SIGNATURE + b"\x00\x01\x01\x00", _SIGNATURE + b"\x03\x02\x01\x00" + _TOPICS_1_0, _TOPICS
+    ),
+    "a DEALER to 1.0": Said("DEALER", b"me", b"\x01\x00", _SIGNATURE_ME + b"me" + _FIVE_MESSAGES_1_0, _FIVE),
+    "a PUSH to 1.0": Said("PUSH", b"", b"\x01\x00", _SIGNATURE + _FIVE_MESSAGES_1_0, _FIVE),
+    "a SUB to 1.0": Said("SUB", b"", b"\x01\x00", _SIGNATURE + _TOPICS_1_0, _TOPICS),
 }

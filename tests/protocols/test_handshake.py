@@ -8,6 +8,7 @@ import pytest
 
 from mq.protocols.zmtp import Connection
 
+from .recorded import LIBZMQ
 from .wire import command, converse, frame, greeting, hear, ready
 
 # RFCs 28 to 31, 41, 48, 49, 51 and 52, read off again: each line holds for both of its sides.
@@ -95,6 +96,34 @@ def test_the_identity_arrives() -> None:
     converse(dealer, router)
     assert router.peer is not None
     assert router.peer.identity == b"me"
+
+
+def test_the_longest_identity_is_taken_and_a_longer_one_refused() -> None:
+    for size, refused in [(255, False), (256, True), (100_000, True)]:
+        heard = hear(Connection("ROUTER"), [greeting() + ready(Socket_Type=b"DEALER", Identity=b"i" * size)])
+        assert heard.refused is refused
+        assert (heard.peer is None) is refused
+        assert (f"oversize identity: {size} bytes" in heard.reason) is refused
+
+
+def test_properties_of_the_application_arrive() -> None:
+    push = Connection("PUSH", metadata={"X-Room": "kitchen", "X-Name": "Zoë", "X-Long": "v" * 3000})
+    pull = Connection("PULL")
+    converse(push, pull)
+    assert pull.peer is not None
+    assert pull.peer.properties == {
+        b"Socket-Type": b"PUSH",
+        b"X-Room": b"kitchen",
+        b"X-Name": "Zoë".encode(),
+        b"X-Long": b"v" * 3000,
+    }
+
+
+def test_properties_of_the_application_are_said_as_libzmq_says_them() -> None:
+    recording = LIBZMQ["a PUSH with a property of the application"]
+    said = hear(Connection("PUSH", metadata={"X-Room": "kitchen"}), [greeting()]).answers
+    assert said == recording.data[: len(said)]
+    assert len(said) == len(recording.data) - len(frame(b"q"))
 
 
 def _properties(data: bytes) -> bytes:

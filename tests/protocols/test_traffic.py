@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -173,8 +175,25 @@ def test_a_ping_of_ours_is_what_rfc_37_says() -> None:
     assert connection.take_output() == b"\x04\x07\x04PING\x00\x00"
     connection.ping(time_to_live=2.5)
     assert connection.take_output() == b"\x04\x07\x04PING\x00\x19"
-    connection.ping(time_to_live=1e9)
-    assert connection.take_output() == b"\x04\x07\x04PING\xff\xff"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "tenths"),
+    [(0.0, 0), (0.001, 1), (0.1, 1), (0.3, 3), (1.0, 10), (8.7, 87), (25.6, 256), (6553.5, 0xFFFF), (1e9, 0xFFFF),
+     (math.inf, 0xFFFF)],
+)
+def test_a_time_to_live_is_said_in_tenths_of_a_second_as_far_as_they_go(seconds: float, tenths: int) -> None:
+    connection = listening()
+    connection.ping(seconds)
+    assert connection.take_output() == b"\x04\x07\x04PING" + tenths.to_bytes(2, "big")
+
+
+def test_the_time_to_live_of_the_last_ping_is_kept_in_seconds() -> None:
+    connection = listening()
+    assert connection.time_to_live == 0.0
+    for data, seconds in [(b"\x00\x14", 2.0), (b"\x00\x03ctx", 0.3), (b"\xff\xff", 6553.5), (b"\x00\x00", 0.0)]:
+        connection.decode(command(b"PING", data))
+        assert connection.time_to_live == seconds
 
 
 def test_a_pong_says_nothing_back() -> None:

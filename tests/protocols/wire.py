@@ -30,6 +30,31 @@ def frame(body: bytes, flags: int = 0) -> bytes:
     return bytes([flags | 2]) + len(body).to_bytes(8, "big") + body
 
 
+def frame_1_0(body: bytes, flags: int = 0) -> bytes:
+    """Return a frame of ZMTP 1.0, whose size counts the flags."""
+    size = len(body) + 1
+    return (bytes([size]) if size < 255 else b"\xff" + size.to_bytes(8, "big")) + bytes([flags]) + body
+
+
+def multipart_1_0(*frames: bytes) -> bytes:
+    """Return the frames of one message in ZMTP 1.0."""
+    return b"".join(frame_1_0(body, 1) for body in frames[:-1]) + frame_1_0(frames[-1])
+
+
+def opening_2_0(socket_type: str, identity: bytes = b"") -> bytes:
+    """Return all that a peer of ZMTP 2.0 says before its first message."""
+    return SIGNATURE + b"\x01" + bytes([NUMBERS[socket_type]]) + frame(identity)
+
+
+def opening_1_0(socket_type: str, identity: bytes = b"") -> bytes:
+    """Return the same of a peer of ZMTP 1.0 that sends a version."""
+    return SIGNATURE + b"\x00" + bytes([NUMBERS[socket_type]]) + frame_1_0(identity)
+
+
+NUMBERS = {"PAIR": 0, "PUB": 1, "SUB": 2, "REQ": 3, "REP": 4, "DEALER": 5, "ROUTER": 6, "PULL": 7, "PUSH": 8}
+NUMBERS |= {"XPUB": 9, "XSUB": 10}
+
+
 def multipart(*frames: bytes) -> bytes:
     """Return the frames of one message."""
     return b"".join(frame(body, 1) for body in frames[:-1]) + frame(frames[-1])

@@ -1,7 +1,7 @@
 """What is said on one connection? Greeting, handshake, then traffic: bytes in, messages and bytes out.
 
-A `Connection` moves through the steps of `_STEPS`, each naming the bytes it waits for. When the handshake
-ends, ``decode`` becomes the decoder's own, so that traffic pays nothing for it.
+A `Connection` greets, shakes hands and talks. With each step its methods become those that fit the peer's version,
+so that traffic pays nothing for what was before, nor for what other peers need.
 """
 
 from __future__ import annotations
@@ -11,13 +11,15 @@ from collections.abc import Callable, Mapping, Sequence
 from attrs import frozen
 
 from ...errors import ProtocolError
-from ...message import Message
-from . import framing_v2, greeting
+from ...message import Message, Subscribe, shortened
+from . import framing_v1, framing_v2
 from .commands import decode_error, encode_command, split_command
+from .greeting import Greeting
 from .mechanisms.null import Null
 from .peers import SENDS_IDENTITY, check_peer
 from .requests import ANSWERED, REQUESTERS, GroupDecoder, encoder, requesting
 
+_IDENTITY_LIMIT = 255
 _CONTEXT_LIMIT = 16  # RFC 37: a ping context is at most 16 octets
 _ANSWER_LIMIT = 256
 """Answers that may wait to be sent: a peer that asks on and takes none would fill our memory."""
@@ -43,12 +45,21 @@ class Connection:
     """
 
     def __init__(
-        self, socket_type: str, *, identity: bytes = b"", max_message_size: int | None = None
+        self,
+        socket_type: str,
+        *,
+        identity: bytes = b"",
+        metadata: Mapping[str, str] | None = None,
+        max_message_size: int | None = None,
     ) -> None:
+        """``metadata`` are properties of the application, whose names start with ``X-``, for the peer to read."""
         properties = {b"Socket-Type": socket_type.encode()}
         if socket_type in SENDS_IDENTITY:
             properties[b"Identity"] = identity
+        properties |= {name.encode(): value.encode() for name, value in (metadata or {}).items()}
         self.peer: Peer | None = None
+        self.time_to_live = 0.0
+        """Seconds of silence after which the peer wants to be dropped, from its last PING; 0 when it did not say."""
         self.encode: Callable[[Sequence[Message]], list[bytes]] = framing_v2.encode
         self.encoded_size: Callable[[Message], int] = framing_v2.encoded_size
         self.decode: Callable[[bytes], list[Message]] = self._greet
@@ -56,11 +67,10 @@ class Connection:
         self._mechanism = Null(properties)
         self._requests = ANSWERED.get(socket_type, {})
         decoder = GroupDecoder if socket_type == "DISH" else framing_v2.Decoder
-        self._decoder = decoder(self._handshake, max_message_size)
-        self._output = [greeting.SIGNATURE]
-        self._received = b""
-        self._step: str | None = "signature"
-        self._version = (0, 0)
+        self._decoder: framing_v2.Decoder = decoder(self._handshake, max_message_size)
+        self._max_message_size = max_message_size
+        self._output: list[bytes] = []
+        self._greeting = Greeting(self._output.append, socket_type, identity, self._mechanism.name)
 
     def take_output(self) -> bytes:
         """Return the bytes of greeting, handshake and commands that wait to be sent, once."""
@@ -85,45 +95,41 @@ class Connection:
     @property
     def unfinished(self) -> str:
         """What is half-way through, for the report of a connection that ends here; "" if nothing."""
-        if self._step is not None:
-            return f"the greeting had come up to its {self._step}"
+        if self._greeting.waits_for is not None:
+            return f"the greeting had come up to its {self._greeting.waits_for}"
         return self._decoder.unfinished or ("" if self.peer else "its READY had not come")
 
     # -- greeting ------------------------------------------------------------------------------------------
 
     def _greet(self, data: bytes) -> list[Message]:
-        self._received += data
-        while self._step is not None:
-            size, step = _STEPS[self._step]
-            if self._step == "signature" and self._received:
-                greeting.check_signature(self._received[:size])
-            if len(self._received) < size:
-                return []
-            chunk, self._received = self._received[:size], self._received[size:]
-            self._step = step(self, chunk)
-        data, self._received = self._received, b""
+        rest = self._greeting.receive(data)
+        if rest is None:
+            return []
+        if self._greeting.version >= (3, 0):
+            self._output.append(self._mechanism.start())
+        else:
+            self._meet_old()
         self.decode = self._decoder.decode
-        return self.decode(data)
+        if self._greeting.unversioned and self._socket_type in ("PUB", "XPUB"):
+            return self._decode_for_all(rest)
+        return self.decode(rest)
 
-    def _signature(self, _: bytes) -> str:
-        self._output.append(greeting.MAJOR)
-        return "version"
+    def _meet_old(self) -> None:
+        """Begin to talk to a peer of ZMTP 2.0 or 1.0: its greeting told all there is to know."""
+        theirs = self._greeting
+        if theirs.version == (1, 0):
+            self._decoder = framing_v1.Decoder(_refuse_command, self._max_message_size)
+        self._begin(Peer(theirs.socket_type, theirs.identity, theirs.version, self._mechanism.name.decode(), {}))
+        self._decoder.on_command = _refuse_command
 
-    def _major(self, data: bytes) -> str:
-        greeting.check_major(data[0])
-        self._version = (data[0], 0)
-        self._output.append(greeting.rest(self._mechanism.name))
-        return "mechanism"
-
-    def _rest(self, data: bytes) -> None:
-        minor, mechanism = greeting.read_rest(data)
-        self._version = (self._version[0], minor)
-        if mechanism != self._mechanism.name:
-            raise ProtocolError(
-                f"mechanism mismatch: {self._mechanism.name.decode()} here, the peer wants "
-                f"{mechanism.decode('ascii', 'backslashreplace') or 'none'}"
-            )
-        self._output.append(self._mechanism.start())
+    def _decode_for_all(self, data: bytes) -> list[Message]:
+        """Decode what came with the greeting of a subscriber that cannot say what it wants: it gets all there is."""
+        everything: list[Message] = [Subscribe(b"")]
+        try:
+            return everything + self.decode(data)
+        except ProtocolError as error:
+            error.completed = everything + error.completed
+            raise
 
     # -- handshake -----------------------------------------------------------------------------------------
 
@@ -135,26 +141,34 @@ class Connection:
     def _complete(self, properties: Mapping[bytes, bytes]) -> None:
         socket_type = properties.get(b"Socket-Type", b"").decode("ascii", "backslashreplace")
         check_peer(self._socket_type, socket_type)
-        self.peer = Peer(
-            socket_type,
-            properties.get(b"Identity", b""),
-            self._version,
-            self._mechanism.name.decode(),
-            properties,
-        )
-        if self._socket_type in REQUESTERS:
-            wire = requesting(framing_v2.wire, topics_as_messages=self._version == (3, 0))
-            self.encode = encoder(wire)
-            self.encoded_size = lambda message: len(wire(message))
-        self._decoder.commands_only = False
+        identity = properties.get(b"Identity", b"")
+        if len(identity) > _IDENTITY_LIMIT:
+            raise ProtocolError(
+                f"oversize identity: {len(identity)} bytes in READY, at most {_IDENTITY_LIMIT} are allowed"
+            )
+        self._begin(Peer(socket_type, identity, self._greeting.version, self._mechanism.name.decode(), properties))
         self._decoder.on_command = self._command
+
+    def _begin(self, peer: Peer) -> None:
+        """Bind what fits ``peer``."""
+        self.peer = peer
+        wire = framing_v2.wire
+        if peer.version == (1, 0):
+            wire = framing_v1.wire
+            self.encode = framing_v1.encode
+            self.encoded_size = framing_v1.encoded_size
+        if self._socket_type in REQUESTERS:
+            wire_any = requesting(wire, topics_as_messages=peer.version < (3, 1))
+            self.encode = encoder(wire_any)
+            self.encoded_size = lambda message: len(wire_any(message))
+        self._decoder.commands_only = False
 
     # -- traffic -------------------------------------------------------------------------------------------
 
     @property
     def knows_heartbeats(self) -> bool:
         """PING and PONG came with ZMTP 3.1."""
-        return self._version >= (3, 1)
+        return self._greeting.version >= (3, 1)
 
     def share(self) -> bool:
         """Once the handshake is complete: have batches taken as `framing_v2.wire` encoded them, for many peers at once.
@@ -167,8 +181,11 @@ class Connection:
         return self.encode is framing_v2.gather
 
     def ping(self, time_to_live: float = 0.0) -> None:
-        """Have the next output ask the peer for a sign of life; it may drop us after ``time_to_live`` seconds."""
-        tenths = min(int(time_to_live * 10), 0xFFFF)
+        """Have the next output ask the peer for a sign of life; it may drop us after ``time_to_live`` seconds.
+
+        On the wire they are tenths, at most 6553.5 seconds; 0 says nothing.
+        """
+        tenths = round(min(time_to_live * 10, 0xFFFF)) or int(time_to_live > 0)
         self._output.append(encode_command(b"PING", tenths.to_bytes(2, "big")))
 
     def _command(self, body: bytes) -> Message | None:
@@ -184,6 +201,7 @@ class Connection:
     def _ping(self, data: bytes) -> None:
         if len(data) < 2:
             raise ProtocolError(f"malformed PING: {len(data)} bytes, at least 2 are needed for the time to live")
+        self.time_to_live = int.from_bytes(data[:2], "big") / 10
         if len(self._output) < _ANSWER_LIMIT:
             self._output.append(encode_command(b"PONG", data[2 : 2 + _CONTEXT_LIMIT]))
 
@@ -191,12 +209,9 @@ class Connection:
         raise ProtocolError(f"the peer ended the connection: ERROR {decode_error(data)!r}")
 
 
-_STEPS: dict[str, tuple[int, Callable[[Connection, bytes], str | None]]] = {
-    "signature": (greeting.SIGNATURE_SIZE, Connection._signature),
-    "version": (greeting.MAJOR_SIZE, Connection._major),
-    "mechanism": (greeting.REST_SIZE, Connection._rest),
-}
-"""What is received, in order: how many bytes, and what they lead to."""
+def _refuse_command(body: bytes) -> None:
+    raise ProtocolError(f"malformed frame: a command, of which ZMTP 2.0 knows none: {shortened(body)}")
+
 
 _COMMANDS: dict[bytes, Callable[[Connection, bytes], None]] = {
     b"PING": Connection._ping,

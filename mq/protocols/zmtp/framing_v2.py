@@ -68,10 +68,15 @@ def encode(batch: Sequence[Message]) -> list[bytes]:
                 return [header.join((b"", *batch[at : at + some])) for at in range(0, len(batch), some)]  # type: ignore[arg-type]
             except TypeError:  # a message of several frames is among them
                 pass
-    return _encode_mixed(batch)
+    return encode_mixed(batch)
 
 
-def _encode_mixed(batch: Sequence[Message]) -> list[bytes]:
+def encode_mixed(
+    batch: Sequence[Message],
+    last_header: Callable[[int], bytes] = header_of,
+    more_header: Callable[[int], bytes] = _more_header,
+) -> list[bytes]:
+    """As `encode`, for messages of any sizes and headers of any framing."""
     buffers: list[bytes] = []
     small: list[bytes] = []
     small_size = 0
@@ -81,7 +86,7 @@ def _encode_mixed(batch: Sequence[Message]) -> list[bytes]:
         for frame in frames:
             left -= 1
             size = len(frame)
-            small.append(_more_header(size) if left else header_of(size))
+            small.append(more_header(size) if left else last_header(size))
             if size < LARGE:
                 small.append(frame)
                 small_size += size
@@ -102,7 +107,7 @@ def wire(message: Message) -> bytes:
     """Return the bytes of one message, for `gather`: a message for many peers is encoded once."""
     if isinstance(message, bytes):
         return header_of(len(message)) + message
-    return b"".join(_encode_mixed([message]))
+    return b"".join(encode_mixed([message]))
 
 
 def gather(wires: Sequence[bytes]) -> list[bytes]:
@@ -256,14 +261,9 @@ class Decoder:
     def _decode(self, data: bytes, messages: list[Message]) -> None:
         at = 0
         if self._missing:
-            at = self._missing
-            self._chunks.append(data[:at])
-            self._missing -= len(self._chunks[-1])
-            if self._missing:
+            at = self._resume(data, messages)
+            if not at:
                 return
-            body = b"".join(self._chunks)
-            self._chunks = []
-            self._finish(self._flags, body, messages)
         elif self._header:
             data = self._header + data
             self._header = b""
@@ -293,6 +293,18 @@ class Decoder:
         self._header = data[at:]
         self._scratch = bytearray()  # large frames are over
 
+    def _resume(self, data: bytes, messages: list[Message]) -> int:
+        """Take what ``data`` has of a frame whose start came before; return where that ends, 0 when it goes on."""
+        size = self._missing
+        self._chunks.append(data[:size])
+        self._missing -= len(self._chunks[-1])
+        if self._missing:
+            return 0
+        body = b"".join(self._chunks)
+        self._chunks = []
+        self._finish(self._flags, body, messages)
+        return size
+
     def _frame(self, data: bytes, at: int, end: int, messages: list[Message]) -> int:
         """Take any frame, and return where it ends; 0 when the end has not come and what is here was kept."""
         flags = data[at]
@@ -320,7 +332,11 @@ class Decoder:
                 raise ProtocolError(f"oversize command: {size} bytes announced, at most {_COMMAND_LIMIT} are taken")
         elif self.commands_only:
             raise ProtocolError(f"a message of {size} bytes before the end of the handshake")
-        elif size + self._frames_size > self._limit:
+        else:
+            self._check_size(size)
+
+    def _check_size(self, size: int) -> None:
+        if size + self._frames_size > self._limit:
             before = f" after {self._frames_size} in earlier frames" if self._frames_size else ""
             raise ProtocolError(f"oversize message: {size} bytes announced{before}, the limit is {self._limit}")
 

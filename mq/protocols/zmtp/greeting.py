@@ -1,50 +1,190 @@
-"""How does a connection open? The 64 bytes of RFC 37's greeting, sent in the steps that older peers need.
+"""How does a connection open? The greetings of RFC 37 and of the versions before it, sent in steps that suit all.
 
 ::
 
     0         1 .. 8     9      10     11     12 .. 31    32         33 .. 63
-    FF        padding    7F     major  minor  mechanism   as-server  zeros
+    FF        padding    7F     03     minor  mechanism   as-server  zeros           3.x (RFC 37)
+    FF        padding    7F     01     type   an identity frame as in framing_v2     2.0 (RFC 15)
+    FF        padding    7F     00     type   an identity frame as in framing_v1     1.0 that knows of versions
+    an identity frame as in framing_v1                                               1.0 (RFC 13)
     '------ step 1 ------'  '- 2 -'  '------------------ step 3 ---------------'
 
-Byte 10 is sent when the peer's signature has come, the rest when its byte 10 has: a ZMTP 1.0 peer would read
-what follows the signature as a message, and a 2.0 peer expects other bytes there.
+Byte 10 is sent when the peer's signature has come, the rest when its byte 10 has. A ZMTP 1.0 peer takes our
+signature for the header of an identity frame: the padding is the size of that frame, and our identity its body.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import TypeAlias
+
 from ...errors import ProtocolError
 from ...message import shortened
+from . import framing_v1, framing_v2
+from .commands import LONG
+from .peers import NUMBERED, check_peer
 
-SIGNATURE = b"\xff" + bytes(7) + b"\x01\x7f"
 MAJOR = b"\x03"
 MINOR = b"\x01"
 
-SIGNATURE_SIZE = 10
-MAJOR_SIZE = 1
-REST_SIZE = 53
+_REST_SIZE = 53
 _MECHANISM = slice(1, 21)
+_IDENTITIES = range(256)
+"""Sizes that an identity may have."""
+
+_Next: TypeAlias = tuple[str | None, int]
+
+_LOOKS_LIKE = {
+    (b"GET ", b"POST ", b"HEAD ", b"PUT ", b"OPTIONS ", b"PRI ", b"HTTP/"): "HTTP",
+    (b"SSH-",): "SSH",
+    (b"\x16\x03",): "TLS",
+}
+"""What comes to open ports besides ZMTP."""
 
 
-def check_signature(data: bytes) -> None:
-    """Raise `ProtocolError` unless ``data`` starts like a ZMTP 2 or 3 signature, as far as it goes."""
-    if data[0] != 0xFF:
-        raise ProtocolError(f"not ZMTP: the greeting starts with FF, received {shortened(bytes(data))}")
-    if len(data) == SIGNATURE_SIZE and not data[9] & 1:
-        raise ProtocolError(f"the peer speaks ZMTP 1.0 or no ZMTP: received {data.hex(' ')}")
+class Greeting:
+    """The opening of one connection: feed `receive`; ``say`` is called with what to send.
+
+    When ``waits_for`` is None, it is over: a handshake follows, or traffic when ``version`` is below 3.0.
+    """
+
+    def __init__(self, say: Callable[[bytes], None], socket_type: str, identity: bytes, mechanism: bytes) -> None:
+        self.waits_for: str | None = "signature"
+        self.version = (0, 0)
+        self.unversioned = False
+        """The peer does not know that there are versions, nor socket types, nor subscriptions."""
+        self.socket_type = ""
+        """The peer's, as far as its greeting tells."""
+        self.identity = b""
+        """The peer's, likewise."""
+        self._say = say
+        self._ours = socket_type
+        self._our_identity = identity
+        self._mechanism = mechanism
+        self._received = b""
+        self._at = 0
+        self._size = 1
+        self._first = b""
+        """The first byte of the identity frame."""
+        say(b"\xff" + (len(identity) + 1).to_bytes(8, "big") + b"\x7f")
+
+    def receive(self, data: bytes) -> bytes | None:
+        """Take what came. Return what follows the greeting, or None while that goes on. Raises `ProtocolError`."""
+        self._received += data
+        while self.waits_for is not None:
+            end = self._at + self._size
+            if len(self._received) < end:
+                return None
+            chunk = self._received[self._at : end]
+            self._at = end
+            self.waits_for, self._size = _STEPS[self.waits_for](self, chunk)
+        rest = self._received[self._at :]
+        self._received = b""
+        return rest
+
+    def _signature(self, first: bytes) -> _Next:
+        if first == b"\xff":
+            return "signature's padding", 9
+        self.unversioned = True
+        self.version = (1, 0)
+        return self._identity_frame(first)
+
+    def _padding(self, data: bytes) -> _Next:
+        if data[-1] & 1:
+            self._say(MAJOR)
+            return "version", 1
+        self.unversioned = True
+        self.version = (1, 0)
+        self._first = b"\xff"
+        return self._identity_size(data)
+
+    def _version(self, data: bytes) -> _Next:
+        major = data[0]
+        if major > 1:
+            self.version = (major, 0)
+            self._say(MINOR + self._mechanism.ljust(20, b"\0") + bytes(32))  # as-server is 0, as from libzmq
+            return "mechanism", _REST_SIZE
+        self.version = (major + 1, 0)
+        self._check_old()
+        self._say(bytes([NUMBERED.index(self._ours)]))
+        return "socket type", 1
+
+    # -- 3.x -----------------------------------------------------------------------------------------------
+
+    def _rest(self, data: bytes) -> _Next:
+        # RFC 37 has byte 10 of 2.0 be 1 or 2, but no 2.0 peer says 2: libzmq speaks 3.1 to it.
+        self.version = (3, 1) if self.version[0] == 2 else (self.version[0], data[0])
+        mechanism = data[_MECHANISM].rstrip(b"\0")
+        if mechanism != self._mechanism:
+            wanted = mechanism.decode("ascii", "backslashreplace") or "none"
+            raise ProtocolError(f"mechanism mismatch: {self._mechanism.decode()} here, the peer wants {wanted}")
+        return None, 0
+
+    # -- 2.0 and 1.0 ---------------------------------------------------------------------------------------
+
+    def _socket_type(self, data: bytes) -> _Next:
+        number = data[0]
+        self.socket_type = NUMBERED[number] if number < len(NUMBERED) else f"of the unknown type {number}"
+        check_peer(self._ours, self.socket_type)
+        framing = framing_v1 if self.version == (1, 0) else framing_v2
+        self._say(framing.wire(self._our_identity))
+        return "identity", 1
+
+    def _identity_frame(self, first: bytes) -> _Next:
+        self._first = first
+        if self.version == (1, 0):
+            if first == b"\0":
+                raise self._malformed("a size of 0")
+            return "identity's size", 9 if first == b"\xff" else 1
+        return "identity's size", 8 if first[0] & LONG else 1
+
+    def _identity_size(self, rest: bytes) -> _Next:
+        header = self._first + rest
+        if self.version == (1, 0):
+            flags = header[-1]
+            size = int.from_bytes(header[1:-1] or header[:1], "big") - 1
+        else:
+            flags = header[0] & ~LONG
+            size = int.from_bytes(header[1:], "big")
+        if flags:
+            raise self._malformed(f"the flags {flags:02x}")
+        if size not in _IDENTITIES:
+            raise self._malformed(f"a body of {size} bytes")
+        if self.unversioned:
+            self._check_old()
+            self._say(self._our_identity)  # its header was our signature
+        return "identity's body", size
+
+    def _identity_body(self, data: bytes) -> _Next:
+        self.identity = data
+        return None, 0
+
+    def _check_old(self) -> None:
+        version = f"the peer speaks ZMTP {self.version[0]}.{self.version[1]}, which has no"
+        if self._ours not in NUMBERED:
+            raise ProtocolError(f"{version} {self._ours}: at least 3.0 is needed")
+        if self._mechanism != b"NULL":
+            ours = self._mechanism.decode()
+            raise ProtocolError(f"mechanism mismatch: {ours} here, {version} mechanisms: at least 3.0 is needed")
+
+    def _malformed(self, what: str) -> ProtocolError:
+        if not self.unversioned:
+            return ProtocolError(f"malformed identity frame: {what}; it has no flags and at most 255 bytes")
+        received = shortened(self._received[:64])
+        for signs, name in _LOOKS_LIKE.items():
+            if self._received.startswith(signs):
+                received += f", which looks like {name}"
+        return ProtocolError(f"not ZMTP: received {received}; as ZMTP 1.0 it would be an identity frame with {what}")
 
 
-def check_major(major: int) -> None:
-    """Raise `ProtocolError` for versions before 3.0."""
-    if major < 3:
-        version = "1.0" if major == 0 else "2.0"  # RFC 37: 1 and 2 stand for ZMTP 2.0
-        raise ProtocolError(f"the peer speaks ZMTP {version}, which is too old: at least 3.0 is needed")
-
-
-def rest(mechanism: bytes) -> bytes:
-    """Return bytes 11 to 63. as-server is 0, as libzmq always sends it."""
-    return MINOR + mechanism.ljust(20, b"\0") + bytes(32)
-
-
-def read_rest(data: bytes) -> tuple[int, bytes]:
-    """Return the peer's minor version and mechanism."""
-    return data[0], data[_MECHANISM].rstrip(b"\0")
+_STEPS: dict[str, Callable[[Greeting, bytes], _Next]] = {
+    "signature": Greeting._signature,
+    "signature's padding": Greeting._padding,
+    "version": Greeting._version,
+    "mechanism": Greeting._rest,
+    "socket type": Greeting._socket_type,
+    "identity": Greeting._identity_frame,
+    "identity's size": Greeting._identity_size,
+    "identity's body": Greeting._identity_body,
+}
+"""What each thing that is waited for leads to: the next one, and how many bytes it has."""

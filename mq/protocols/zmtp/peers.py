@@ -26,6 +26,9 @@ VALID_PEERS: dict[str, frozenset[str]] = {
     "CHANNEL": frozenset({"CHANNEL"}),
 }
 
+NUMBERED = ("PAIR", "PUB", "SUB", "REQ", "REP", "DEALER", "ROUTER", "PULL", "PUSH", "XPUB", "XSUB")
+"""Types that exist in ZMTP 2.0 and 1.0, at the places of their numbers in it (RFC 15)."""
+
 SENDS_IDENTITY = frozenset({"REQ", "DEALER", "ROUTER"})
 """Types that put their identity into READY, even when it is empty."""
 

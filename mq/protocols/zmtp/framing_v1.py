@@ -1,0 +1,95 @@
+"""How do messages become bytes and back with the oldest peers? The frames of ZMTP 1.0 (RFC 13: libzmq 2).
+
+::
+
+    size          flags   body              flags: 01 MORE frames follow
+    u8            u8      size - 1 bytes
+    FF u64 BE     u8      size - 1 bytes
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache, partial
+
+from ...errors import ProtocolError
+from ...message import Message
+from . import framing_v2
+from .commands import MORE
+
+
+@lru_cache(maxsize=4096)
+def _header(flags: int, size: int) -> bytes:
+    size += 1  # the flags count
+    return bytes([size, flags]) if size < 255 else b"\xff" + size.to_bytes(8, "big") + bytes([flags])
+
+
+_last_header = partial(_header, 0)
+_more_header = partial(_header, MORE)
+
+
+def encode(batch: Sequence[Message]) -> list[bytes]:
+    """Return the bytes of ``batch`` as buffers to write in order: small frames joined, large ones as they are."""
+    return framing_v2.encode_mixed(batch, _last_header, _more_header)
+
+
+def wire(message: Message) -> bytes:
+    """Return the bytes of one message."""
+    return b"".join(encode([message]))
+
+
+def encoded_size(message: Message) -> int:
+    """Return the bytes that ``message`` takes on the wire."""
+    frames = [message] if isinstance(message, bytes) else message
+    return sum(len(_last_header(len(frame))) + len(frame) for frame in frames)
+
+
+class Decoder(framing_v2.Decoder):
+    """Bytes in, whole messages out. There are no commands, and the handshake is over before the first frame."""
+
+    commands_only = False
+
+    def _decode(self, data: bytes, messages: list[Message]) -> None:
+        at = 0
+        if self._missing:
+            at = self._resume(data, messages)
+            if not at:
+                return
+        elif self._header:
+            data = self._header + data
+            self._header = b""
+        end = len(data)
+        while at < end:
+            at = self._frame(data, at, end, messages)
+            if not at:
+                return
+        self._scratch = bytearray()  # large frames are over
+
+    def _frame(self, data: bytes, at: int, end: int, messages: list[Message]) -> int:
+        """Take any frame, and return where it ends; 0 when the end has not come and what is here was kept."""
+        size = data[at]
+        if not size:
+            self._check(0, -1)
+        start = at + 10 if size == 255 else at + 2
+        if start > end:
+            self._header = data[at:]
+            return 0
+        if size == 255:
+            size = int.from_bytes(data[at + 1 : start - 1], "big")
+        flags = data[start - 1]
+        self._check(flags, size - 1)
+        stop = start + size - 1
+        if stop > end:
+            self._flags = flags
+            self._chunks = [data[start:]]
+            self._missing = stop - end
+            return 0
+        self._finish(flags, data[start:stop], messages)
+        return stop
+
+    def _check(self, flags: int, size: int) -> None:
+        if size < 0:
+            raise ProtocolError("malformed frame: a size of 0, where the flags alone take 1")
+        if flags & ~MORE:
+            raise ProtocolError(f"malformed frame: the flags byte {flags:02x} is none of RFC 13's")
+        self._check_size(size)
