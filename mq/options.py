@@ -70,6 +70,13 @@ def _share(_: object, attribute: Attribute[float], value: Any) -> None:
         raise ValueError(f"{attribute.name} is a share, from 0 to 1; got {value!r}")
 
 
+def _time_to_live(_: object, attribute: Attribute[float | None], value: Any) -> None:
+    if value is not None:
+        _check_seconds(attribute.name, value)
+        if not 0.1 <= value <= 6553.5:
+            raise ValueError(f"{attribute.name} is from 0.1 to 6553.5 seconds, or None; got {value!r}")
+
+
 RECONNECT_ENDS = frozenset({"refused", "handshake", "disconnected"})
 """How an attempt to connect, or a connection, may end in a way that is known for good."""
 
@@ -162,6 +169,9 @@ class Options:
     reconnect_stop: frozenset[str] = _option(frozenset(), _ends, "ZMQ_RECONNECT_STOP", (
         "The kinds of end after which an endpoint is given up: 'refused' (nobody listens there), 'handshake' (it "
         "failed), 'disconnected' (the peer was there and is gone)."), converter=_as_frozenset)
+    heartbeat_ttl: float | None = _option(None, _time_to_live, "ZMQ_HEARTBEAT_TTL", (
+        "Silence after a PING of ours for which the peer may take us for dead: it is told so in each PING. At most "
+        "6553.5, in steps of 0.1. None: as the peer likes."))
 
     def gives_up_after(self, end: str) -> bool:
         """Return whether an endpoint that has come to this ``end`` is not tried again."""
@@ -198,6 +208,7 @@ class OptionArguments(TypedDict, total=False):
     ipv6: bool
     reconnect_jitter: float
     reconnect_stop: frozenset[str]
+    heartbeat_ttl: float | None
 
 
 def from_arguments(socket: str, arguments: OptionArguments) -> Options:

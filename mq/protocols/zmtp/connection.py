@@ -47,6 +47,8 @@ class Connection:
         if socket_type in SENDS_IDENTITY:
             properties[b"Identity"] = identity
         self.peer: Peer | None = None
+        self.time_to_live = 0.0
+        """Seconds of silence after which the peer, by its last PING, may be taken for dead; 0.0 for none."""
         self.encode = framing_v2.encode
         self.encoded_size = framing_v2.encoded_size
         self.decode: Callable[[bytes], list[Message]] = self._greet
@@ -162,6 +164,7 @@ class Connection:
     def _ping(self, data: bytes) -> None:
         if len(data) < 2:
             raise ProtocolError(f"malformed PING: {len(data)} bytes, at least 2 are needed for the time to live")
+        self.time_to_live = int.from_bytes(data[:2], "big") / 10
         if len(self._output) < _ANSWER_LIMIT:
             self._output.append(encode_command(b"PONG", data[2 : 2 + _CONTEXT_LIMIT]))
 
