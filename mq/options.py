@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import math
 from collections.abc import Iterable, Mapping
 from typing import Any, TypedDict
@@ -103,6 +104,13 @@ def _share(_: object, attribute: Attribute[float], value: Any) -> None:
         raise ValueError(f"{attribute.name} is a share, from 0 to 1; got {value!r}")
 
 
+def _time_to_live(_: object, attribute: Attribute[float | None], value: Any) -> None:
+    if value is not None:
+        _check_seconds(attribute.name, value)
+        if not 0.1 <= value <= 6553.5:
+            raise ValueError(f"{attribute.name} is from 0.1 to 6553.5 seconds, or None; got {value!r}")
+
+
 RECONNECT_ENDS = frozenset({"refused", "handshake", "disconnect"})
 """How an attempt to connect, or a connection, may end in a way that is known for good."""
 
@@ -114,6 +122,27 @@ def _as_frozenset(value: Any) -> Any:
         if all(isinstance(each, str) for each in value):
             return frozenset(value)
     return value
+
+
+def _as_tuple(value: Any) -> Any:
+    """Return a tuple of what is given; what makes none stays as it is, for the validator to refuse."""
+    return tuple(value) if isinstance(value, Iterable) and not isinstance(value, (str, bytes)) else value
+
+
+def _networks(_: object, attribute: Attribute[tuple[str, ...]], value: Any) -> None:
+    if not isinstance(value, tuple) or not all(isinstance(each, str) for each in value):
+        raise ValueError(f"{attribute.name} is a tuple of networks such as '10.0.0.0/8'; got {value!r}")
+    for each in value:
+        try:
+            ipaddress.ip_network(each, strict=False)
+        except ValueError as error:
+            raise ValueError(f"{attribute.name} has {each!r}, which is no network: {error}") from None
+
+
+def _numbers(_: object, attribute: Attribute[tuple[int, ...]], value: Any) -> None:
+    whole = isinstance(value, tuple) and all(isinstance(each, int) and not isinstance(each, bool) for each in value)
+    if not whole or any(each < 0 for each in value):
+        raise ValueError(f"{attribute.name} is a tuple of whole numbers, 0 or more; got {value!r}")
 
 
 def _option(
@@ -249,6 +278,23 @@ class Options:
     reconnect_stop: frozenset[str] = _option(frozenset(), _names(*sorted(RECONNECT_ENDS)), "ZMQ_RECONNECT_STOP", (
         "The kinds of end after which an endpoint is given up: 'refused' (nobody listens there), 'handshake' (it "
         "failed), 'disconnect' (the peer was there and is gone)."), converter=_as_frozenset)
+    heartbeat_ttl: float | None = _option(None, _time_to_live, "ZMQ_HEARTBEAT_TTL", (
+        "Silence after a PING of ours for which the peer may take us for dead: it is told so in each PING. At most "
+        "6553.5, in steps of 0.1. None: as the peer likes."))
+    tcp_accept_filter: tuple[str, ...] = _option((), _networks, "ZMQ_TCP_ACCEPT_FILTER", (
+        "The networks, as '10.0.0.0/8', from which tcp connections are accepted; others are closed at once. Empty: "
+        "from everywhere."), converter=_as_tuple)
+    ipc_filter_pid: tuple[int, ...] = _option((), _numbers, "ZMQ_IPC_FILTER_PID", (
+        "The processes from which ipc connections are accepted, together with those of the users and groups below. "
+        "All three empty: from everybody."), converter=_as_tuple)
+    ipc_filter_uid: tuple[int, ...] = _option((), _numbers, "ZMQ_IPC_FILTER_UID", (
+        "The users from whose processes ipc connections are accepted, as above."), converter=_as_tuple)
+    ipc_filter_gid: tuple[int, ...] = _option((), _numbers, "ZMQ_IPC_FILTER_GID", (
+        "The groups from whose processes ipc connections are accepted, as above; supplementary groups count."),
+        converter=_as_tuple)
+    use_fd: int | None = _option(None, _count_or_none(0), "ZMQ_USE_FD", (
+        "A descriptor that listens already, as systemd hands one over: the first bind() to a tcp or ipc endpoint takes "
+        "it, its address and its backlog, and closes it when it is done. None: bind() makes its own."))
 
     def gives_up_after(self, end: str) -> bool:
         """Return whether an endpoint that has come to this ``end`` is not tried again."""
@@ -308,6 +354,12 @@ class OptionArguments(TypedDict, total=False):
     ipv6: bool
     reconnect_jitter: float
     reconnect_stop: frozenset[str]
+    heartbeat_ttl: float | None
+    tcp_accept_filter: tuple[str, ...]
+    ipc_filter_pid: tuple[int, ...]
+    ipc_filter_uid: tuple[int, ...]
+    ipc_filter_gid: tuple[int, ...]
+    use_fd: int | None
 
 
 def from_arguments(socket: str, socket_type: str, arguments: OptionArguments) -> Options:

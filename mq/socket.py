@@ -14,7 +14,7 @@ from types import MappingProxyType, TracebackType
 from typing import TYPE_CHECKING, ClassVar, Protocol, Self, Unpack
 
 import trio
-from attrs import define, field
+from attrs import define, evolve, field
 
 from . import absent, home
 from . import endpoint as endpoints
@@ -81,6 +81,7 @@ class Socket(home.Resident):
         self._nursery_manager: AbstractAsyncContextManager[trio.Nursery] | None = None
         self._nursery: trio.Nursery
         self._owner: Owner
+        self._to_bind = self.options
         self._closing = False
         self._finished = trio.Event()
         self._pipes: dict[Pipe, None] = {}
@@ -213,7 +214,9 @@ class Socket(home.Resident):
             place = _Place(str(parsed), listener=binder)
             self._start(place, binder.serve)
         else:
-            bound = TRANSPORTS[parsed.scheme].listen(parsed, self.options)
+            bound = TRANSPORTS[parsed.scheme].listen(parsed, self._to_bind)
+            if self._to_bind.use_fd is not None:  # it is taken
+                self._to_bind = evolve(self._to_bind, use_fd=None)
             place = _Place(bound.endpoint, listener=bound)
             self._start(place, partial(listener.listen, self._owner, bound))
         self._report(Listening(endpoint=place.endpoint))

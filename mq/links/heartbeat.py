@@ -6,11 +6,18 @@ only be when we sent it messages since we last heard from it. And while our own 
 
 from __future__ import annotations
 
+import math
+
 import trio
 
 from ..options import Options
 from ..pipe import Pipe
+from .parking import Seat
+from .reading import Reader
 from .stream import StreamLink
+
+_LOOK = 0.1
+"""Seconds in which a reader of a run that goes on finds what the kernel has: more than those that it stands guard."""
 
 
 async def watch(link: StreamLink, pipe: Pipe, options: Options) -> None:
@@ -19,26 +26,62 @@ async def watch(link: StreamLink, pipe: Pipe, options: Options) -> None:
     if interval is None or not link.connection.knows_heartbeats:
         return
     patience = interval if options.heartbeat_timeout is None else options.heartbeat_timeout
+    time_to_live = options.heartbeat_ttl or 0.0
+    if time_to_live:  # the peer counts on a sign of life, however much it says itself
+        interval = min(interval, time_to_live / 2)
+    heard_before = 0
     sent_before = 0
     asked: float | None = None
     while True:
-        # A run that was held up sees what has come and its timers in any order: let the reader go first.
-        await trio.lowlevel.checkpoint()
         now = trio.current_time()
-        if link.reader.heard:
-            link.reader.heard = False
+        if link.reader.heard != heard_before:
+            heard_before = link.reader.heard
             sent_before = pipe.messages_out
             asked = None
+            ask = False
         else:
             overdue = asked is not None and now >= asked + patience
             unfinished = link.connection.unfinished
             owes_an_answer = pipe.messages_out == sent_before and not pipe.in_flight
             if overdue and not link.reader.stalled and (unfinished or owes_an_answer):
+                if not await _still_silent(link.reader):
+                    continue
                 half = f"; {unfinished}" if unfinished else ""
                 link.reader.end(f"heartbeat: nothing received for {interval + patience:g} s{half}")
                 return
-            if asked is None or overdue or link.reader.stalled:
+            ask = asked is None or overdue or link.reader.stalled
+            if ask:
                 asked = now
-                if not link.connection.has_output:
-                    link.ping()
+        if (ask or time_to_live) and not link.connection.has_output:
+            link.ping(time_to_live)
         await trio.sleep(interval if asked is None else min(interval, asked + patience - now))
+
+
+async def _still_silent(reader: Reader) -> bool:
+    """Return whether there is nothing to be heard even now. A run that was held up may have yet to look."""
+    heard_before = reader.heard
+    await trio.sleep(_LOOK)
+    return reader.heard == heard_before and not reader.stalled
+
+
+async def watch_time_to_live(link: StreamLink) -> None:
+    """End ``link`` when a PING has told a time to live, and nothing came after it for as long.
+
+    Whatever comes after the PING takes its word back, until the next one: a peer need not go on asking.
+    """
+    reader, connection = link.reader, link.connection
+    seat = Seat()
+    reader.asked = seat.wake
+    if not connection.time_to_live:
+        await seat.park()
+    while True:
+        heard_before = reader.heard
+        patience = connection.time_to_live or math.inf
+        with trio.move_on_after(patience) as scope:
+            await seat.park()
+        if not scope.cancelled_caught:
+            continue
+        if reader.heard == heard_before and await _still_silent(reader):
+            reader.end(f"heartbeat: nothing received for {patience:g} s, the time to live in the peer's last PING")
+            return
+        await seat.park()

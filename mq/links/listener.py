@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import trio
 
-from ..monitor import Accepted, AcceptFailed
-from ..transports import Listener
+from ..monitor import Accepted, AcceptFailed, HandshakeFailed
+from ..transports import Listener, TurnedAway
 from . import session
 from .owner import Owner
 
@@ -22,6 +22,9 @@ async def listen(owner: Owner, listener: Listener) -> None:
                 stream = await listener.accept()
             except trio.ClosedResourceError:
                 return
+            except TurnedAway as refusal:
+                owner.report(HandshakeFailed(endpoint=endpoint, peer=refusal.peer, reason=refusal.reason))
+                continue
             except OSError as error:
                 owner.report(AcceptFailed(endpoint=endpoint, reason=error.strerror or str(error)))
                 await trio.sleep(_BREATH)

@@ -7,6 +7,8 @@ meanwhile but stands guard: it sleeps for a moment, and takes the watch when nob
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import trio
 from attrs import frozen
 
@@ -37,8 +39,10 @@ class Reader:
     """Carries what ``stream`` brings, as ``connection`` decodes it, to the inbox of ``pipe``."""
 
     def __init__(self, stream: Stream, connection: Connection, pipe: Pipe, writer: Writer) -> None:
-        self.heard = True
-        """Bytes came since somebody last cleared this."""
+        self.heard = 1
+        """Goes up whenever bytes come, and when we begin to read again: silence until then meant nothing."""
+        self.asked: Callable[[], object] = nobody
+        """Called when the peer wants an answer, which is when it may have told its time to live."""
         self._stream = stream
         self._connection = connection
         self._pipe = pipe
@@ -133,6 +137,7 @@ class Reader:
     async def _wait_for_room(self) -> None:
         while self._pipe.inbox.stalled:
             await self._seat.park()
+        self.heard += 1
         self._deliver()
 
     # -- a receiver's task ---------------------------------------------------------------------------------
@@ -145,6 +150,7 @@ class Reader:
         ours = True
         try:
             if self._backlog:
+                self.heard += 1
                 self._deliver()
             else:
                 if not self._more:
@@ -191,7 +197,7 @@ class Reader:
             self._size = min(size * 4, READ_SIZE)
         elif count < size // 4:
             self._size = max(size // 4, _SMALL_READ)
-        self.heard = True
+        self.heard += 1
         self._pipe.bytes_in += count
         try:
             messages = connection.decode(data) if space is None else connection.filled(count)
@@ -200,6 +206,7 @@ class Reader:
             self._reason = str(error)
         if connection.has_output:
             self._writer.wake()
+            self.asked()
         self._writer.quiet()
         if messages:
             self._take_in(messages)

@@ -73,6 +73,7 @@ async def _meet(
     try:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(heartbeat.watch, link, pipe, owner.options)
+            nursery.start_soon(heartbeat.watch_time_to_live, link)
             reason = await link.run(early)
             nursery.cancel_scope.cancel()
     finally:

@@ -72,7 +72,7 @@ class StreamLink:
             self.writer.put_back()
         return reason
 
-    def ping(self) -> None:
-        """Ask the peer for a sign of life."""
-        self.connection.ping()
+    def ping(self, time_to_live: float) -> None:
+        """Ask the peer for a sign of life; it may drop us after ``time_to_live`` seconds of silence, 0 for never."""
+        self.connection.ping(time_to_live)
         self.writer.wake()

@@ -1,10 +1,10 @@
 """How do bytes travel? One file per transport, behind the contracts of `base`."""
 
-from .base import Listener, Stream, Transport
+from .base import Listener, Stream, Transport, TurnedAway
 from .ipc import IPC
 from .tcp import TCP
 
 TRANSPORTS: dict[str, Transport] = {"tcp": TCP, "ipc": IPC}
 """The transports that carry a stream of bytes, by scheme."""
 
-__all__ = ["TRANSPORTS", "Listener", "Stream", "Transport"]
+__all__ = ["TRANSPORTS", "Listener", "Stream", "Transport", "TurnedAway"]

@@ -12,6 +12,15 @@ from typing import Any, Protocol
 from ..options import Options
 
 
+class TurnedAway(Exception):
+    """Somebody connected who, by the options, is not to be taken. The connection is closed."""
+
+    def __init__(self, peer: str, reason: str) -> None:
+        super().__init__(f"{peer}: {reason}")
+        self.peer = peer
+        self.reason = reason
+
+
 class Stream(Protocol):
     """A connected stream of bytes. At most one task waits in each direction."""
 
@@ -47,7 +56,7 @@ class Listener(Protocol):
     """The endpoint with wildcards resolved: what peers connect to."""
 
     async def accept(self) -> Stream:
-        """Wait for a connection. Raises OSError, after which accepting may go on."""
+        """Wait for a connection. Raises OSError and `TurnedAway`, after which accepting may go on."""
 
     def close(self) -> None:
         """Stop listening and remove what binding made in the file system; idempotent."""

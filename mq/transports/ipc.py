@@ -14,7 +14,6 @@ import os
 import shutil
 import socket
 import stat
-import struct
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
@@ -24,6 +23,7 @@ from ..endpoint import IPC_PATH_LIMIT, Ipc
 from ..errors import InvalidEndpoint
 from ..options import Options
 from . import socket_options, sockets
+from .admission import by_process, credentials
 
 _TAKEN = "a live process listens there; stop it, or bind another path or 'ipc://*'"
 
@@ -32,24 +32,16 @@ class IpcTransport:
     """The scheme ``ipc``."""
 
     def listen(self, endpoint: Ipc, options: Options) -> sockets.SocketListener:
-        sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         try:
-            socket_options.apply(sock, options)
-            if endpoint.abstract:
-                sock.bind(_abstract_address(endpoint))
-                clean_up: Callable[[], None] | None = None
-            elif endpoint.wildcard:
-                endpoint, clean_up = _bind_chosen(sock)
-            else:
-                clean_up = _bind_path(sock, endpoint)
-            sock.listen(options.backlog)
+            prepare = partial(_prepare, options, by_process(options))
+            if options.use_fd is not None:
+                sock = sockets.adopt(options, (socket.AF_UNIX,))
+                # What is in the file system is not ours to remove.
+                return sockets.SocketListener(sock, _endpoint_of(sock.getsockname()), prepare)
+            sock, endpoint, clean_up = _bind(endpoint, options)
         except OSError as error:
-            sock.close()
             raise sockets.bind_error(endpoint, error, _TAKEN if error.errno == errno.EADDRINUSE else "") from None
-        except BaseException:
-            sock.close()
-            raise
-        return sockets.SocketListener(sock, str(endpoint), partial(_prepare, options), clean_up)
+        return sockets.SocketListener(sock, str(endpoint), prepare, clean_up)
 
     def check(self, endpoint: Ipc) -> None:
         if endpoint.wildcard:
@@ -69,6 +61,31 @@ class IpcTransport:
 
 
 IPC = IpcTransport()
+
+
+def _bind(endpoint: Ipc, options: Options) -> tuple[socket.socket, Ipc, Callable[[], None] | None]:
+    """Return a socket that listens at ``endpoint``, the endpoint with its path, and what removes that."""
+    sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    clean_up: Callable[[], None] | None = None
+    try:
+        socket_options.apply(sock, options)
+        if endpoint.abstract:
+            sock.bind(_abstract_address(endpoint))
+        elif endpoint.wildcard:
+            endpoint, clean_up = _bind_chosen(sock)
+        else:
+            clean_up = _bind_path(sock, endpoint)
+        sock.listen(options.backlog)
+    except BaseException:
+        sock.close()
+        raise
+    return sock, endpoint, clean_up
+
+
+def _endpoint_of(address: str | bytes) -> str:
+    """Return the endpoint of an OS address; abstract names are bytes after a NUL."""
+    path = os.fsdecode(address)
+    return str(Ipc(f"@{path[1:]}" if path.startswith("\0") else path))
 
 
 def _abstract_address(endpoint: Ipc) -> bytes:
@@ -137,15 +154,16 @@ def _remove_own(path: str, identity: tuple[int, int]) -> None:
             os.unlink(path)
 
 
-def _prepare(options: Options, sock: socket.socket) -> str:
+def _prepare(options: Options, admit: Callable[[str, socket.socket], None], sock: socket.socket) -> str:
+    peer = _describe(sock)
+    admit(peer, sock)
     socket_options.apply_to_accepted(sock, options)
-    return _describe(sock)
+    return peer
 
 
 def _describe(sock: socket.socket) -> str:
     """Name the process at the other end."""
     if sys.platform != "linux":
         return "ipc"
-    credentials = sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
-    pid, uid, _ = struct.unpack("3i", credentials)
+    pid, uid, _ = credentials(sock)
     return f"pid {pid} of user {uid}"

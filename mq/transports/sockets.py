@@ -5,12 +5,15 @@ from __future__ import annotations
 import errno
 import os
 import socket
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from functools import partial
 
 import trio
 
 from ..errors import BindError
+from ..options import Options
+from . import socket_options
+from .base import TurnedAway
 
 _GATHER_LIMIT = 64
 """Buffers offered to the kernel at once: more than it takes, and few enough to be offered again and again."""
@@ -50,7 +53,7 @@ class SocketStream:
 
 
 class SocketListener:
-    """A listening stream socket. ``describe`` names and prepares each accepted connection."""
+    """A listening stream socket. ``describe`` names and prepares each accepted connection, or turns it away."""
 
     def __init__(
         self,
@@ -78,6 +81,9 @@ class SocketListener:
                 return SocketStream(sock, self._describe(sock))
             except OSError:
                 sock.close()  # gone between accept and the look at its address
+            except TurnedAway:
+                sock.close()
+                raise
 
     def close(self) -> None:
         if close(self._sock) and self._on_close is not None:
@@ -108,6 +114,30 @@ async def connect(sock: socket.socket, address: object, peer: str) -> SocketStre
     except BaseException:
         close(sock)
         raise
+
+
+def adopt(options: Options, families: Collection[int]) -> socket.socket:
+    """Take over ``options.use_fd``, a socket of one of ``families`` that listens already.
+
+    Raises OSError when it is something else, and leaves it alone then.
+    """
+    descriptor = options.use_fd
+    try:
+        sock = socket.socket(fileno=descriptor)
+    except OSError as error:
+        raise OSError(error.errno, f"use_fd={descriptor} is no open socket: {error.strerror}") from None
+    try:
+        if sock.family not in families or sock.type != socket.SOCK_STREAM:
+            kind = f"{sock.family!r}, {sock.type!r}"
+            raise OSError(errno.EINVAL, f"use_fd={descriptor} is a socket of {kind}: bind its own transport")
+        if not sock.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
+            raise OSError(errno.EINVAL, f"use_fd={descriptor} does not listen: call listen() on it first")
+        socket_options.apply_to_accepted(sock, options)
+    except BaseException:
+        sock.detach()
+        raise
+    sock.set_inheritable(False)
+    return sock
 
 
 def bind_error(endpoint: object, error: OSError, advice: str = "") -> BindError:

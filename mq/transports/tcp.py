@@ -7,6 +7,7 @@ import errno
 import ipaddress
 import socket
 import sys
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -16,6 +17,7 @@ from ..endpoint import Tcp
 from ..errors import InvalidEndpoint
 from ..options import Options
 from . import socket_options, sockets
+from .admission import by_address
 
 
 class TcpTransport:
@@ -24,22 +26,15 @@ class TcpTransport:
     def listen(self, endpoint: Tcp, options: Options) -> sockets.SocketListener:
         if endpoint.source is not None:
             raise InvalidEndpoint(f"endpoint {str(endpoint)!r} names a source, which only connect() has")
-        sock: socket.socket | None = None
+        prepare = partial(_prepare, options, by_address(options))
         try:
-            family, host = _local_address(endpoint, options.ipv6)
-            sock = socket.socket(family, socket.SOCK_STREAM)
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            if family == socket.AF_INET6:
-                # "::" takes IPv4 as well; any other address means itself.
-                sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, host != "::")
-            socket_options.apply(sock, options)
-            sock.bind(_os_address(family, host, endpoint.port))
-            sock.listen(options.backlog)
+            if options.use_fd is not None:
+                sock = sockets.adopt(options, (socket.AF_INET, socket.AF_INET6))
+                return sockets.SocketListener(sock, _endpoint_of(sock.getsockname()), prepare)
+            sock, host = _bind(endpoint, options)
         except OSError as error:
-            if sock is not None:
-                sock.close()
             raise sockets.bind_error(endpoint, error) from None
-        return sockets.SocketListener(sock, str(Tcp(host, sock.getsockname()[1])), partial(_prepare, options))
+        return sockets.SocketListener(sock, str(Tcp(host, sock.getsockname()[1])), prepare)
 
     def check(self, endpoint: Tcp) -> None:
         if endpoint.host == "*" or endpoint.port == 0:
@@ -99,14 +94,35 @@ TCP = TcpTransport()
 _ANY = {int(socket.AF_INET): "0.0.0.0", int(socket.AF_INET6): "::"}
 
 
+def _bind(endpoint: Tcp, options: Options) -> tuple[socket.socket, str]:
+    """Return a socket that listens at ``endpoint``, and its address."""
+    family, host = _local_address(endpoint, options.ipv6)
+    sock = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if family == socket.AF_INET6:
+            # "::" takes IPv4 as well; any other address means itself.
+            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, host != "::")
+        socket_options.apply(sock, options)
+        sock.bind(_os_address(family, host, endpoint.port))
+        sock.listen(options.backlog)
+    except BaseException:
+        sock.close()
+        raise
+    return sock, host
+
+
 def _no_delay(sock: socket.socket) -> None:
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
 
-def _prepare(options: Options, sock: socket.socket) -> str:
+def _prepare(options: Options, admit: Callable[[str, Any], None], sock: socket.socket) -> str:
+    address = sock.getpeername()
+    peer = _endpoint_of(address)
+    admit(peer, address)
     _no_delay(sock)
     socket_options.apply_to_accepted(sock, options)
-    return _endpoint_of(sock.getpeername())
+    return peer
 
 
 def _os_address(family: int, host: str, port: int) -> tuple[Any, ...]:

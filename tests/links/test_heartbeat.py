@@ -11,8 +11,8 @@ import zmq
 
 import mq
 
-from ..conftest import married, until
-from ..protocols.wire import command, frame
+from ..conftest import married, next_event, until
+from ..protocols.wire import command, frame, opening
 from .raw import heartbeats, raw_peer, raw_server
 
 BEAT = 0.02
@@ -179,6 +179,102 @@ async def test_a_task_that_holds_up_its_own_run_costs_no_live_peer_its_connectio
         nothing_ended(events)
 
 
+# -- time to live ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("seconds", "tenths"), [(0.1, 1), (0.37, 3), (30, 300), (6553.5, 65535)])
+async def test_a_ping_tells_our_time_to_live(wire_endpoint: str, seconds: float, tenths: int, deadline: None) -> None:
+    pair = mq.Pair(heartbeat_interval=BEAT, heartbeat_ttl=seconds)
+    async with pair, raw_peer(pair.bind(wire_endpoint)) as raw:
+        await raw.shake_hands(b"PAIR")
+        for _ in range(3):
+            assert await raw.hear_frame() == (4, b"\x04PING" + tenths.to_bytes(2, "big"))
+            await raw.say(b"\x04\x05\x04PONG")
+
+
+async def test_who_has_a_time_to_live_gives_signs_of_life_unasked_and_however_much_it_hears(
+    wire_endpoint: str, deadline: None
+) -> None:
+    pair = mq.Pair(heartbeat_interval=30, heartbeat_ttl=0.1)
+    async with pair, raw_peer(pair.bind(wire_endpoint)) as raw:
+        await raw.shake_hands(b"PAIR")
+        for number in range(5):
+            assert await raw.hear_frame() == (4, b"\x04PING\x00\x01")
+            await raw.say(frame(b"%d" % number))
+
+
+async def test_a_peer_that_outlives_its_time_is_let_go(wire_endpoint: str, deadline: None) -> None:
+    async with mq.Pair(heartbeat_interval=None) as pair, pair.monitor() as events:
+        async with raw_peer(pair.bind(wire_endpoint)) as raw:
+            await raw.shake_hands(b"PAIR")
+            await raw.say(command(b"PING", b"\x00\x01"))
+            assert await raw.hear_frame() == (4, b"\x04PONG")
+            await raw.hear_end()
+        reason = (await next_event(events, mq.Disconnected)).reason
+        assert "nothing received for 0.1 s, the time to live in the peer's last PING" in reason
+
+
+async def test_a_time_to_live_told_with_the_last_step_of_the_handshake_counts(
+    wire_endpoint: str, deadline: None
+) -> None:
+    pair = mq.Pair(heartbeat_interval=None)
+    async with pair, pair.monitor() as events, raw_peer(pair.bind(wire_endpoint)) as raw:
+        await raw.say(opening(b"PAIR") + command(b"PING", b"\x00\x01"))
+        assert "time to live" in (await next_event(events, mq.Disconnected)).reason
+
+
+@pytest.mark.parametrize("sign", [frame(b"alive"), command(b"PING", b"\x00\x00"), command(b"PONG")], ids=str)
+async def test_whatever_comes_after_a_ping_takes_its_word_back(
+    wire_endpoint: str, sign: bytes, deadline: None
+) -> None:
+    pair = mq.Pair(heartbeat_interval=None)
+    async with pair, pair.monitor() as events, raw_peer(pair.bind(wire_endpoint)) as raw:
+        await raw.shake_hands(b"PAIR")
+        await raw.say(command(b"PING", b"\x00\x01"))
+        assert await raw.hear_frame() == (4, b"\x04PONG")
+        await raw.say(sign)
+        await heartbeats(LONG_ENOUGH, BEAT)
+        nothing_ended(events)
+
+
+async def test_each_ping_starts_its_time_anew(wire_endpoint: str, deadline: None) -> None:
+    async with mq.Pair(heartbeat_interval=None) as pair, pair.monitor() as events:
+        async with raw_peer(pair.bind(wire_endpoint)) as raw:
+            await raw.shake_hands(b"PAIR")
+            for _ in range(LONG_ENOUGH):
+                await raw.say(command(b"PING", b"\x00\x02"))
+                await heartbeats(1, BEAT)
+            nothing_ended(events)
+            await raw.hear_end()
+        assert "time to live" in (await next_event(events, mq.Disconnected)).reason
+
+
+async def test_a_time_to_live_ends_nobody_while_our_own_inbox_is_full(wire_endpoint: str, deadline: None) -> None:
+    pull = mq.Pull(heartbeat_interval=None, receive_hwm=5)
+    async with pull, pull.monitor() as events, raw_peer(pull.bind(wire_endpoint)) as raw:
+        await raw.shake_hands(b"PUSH")
+        await raw.say(command(b"PING", b"\x00\x01") + b"".join(frame(b"%d" % number) for number in range(20)))
+        await until(lambda: pull.statistics().queued_in == 5)
+        await heartbeats(LONG_ENOUGH, BEAT)
+        nothing_ended(events)
+        assert [await pull.receive() for _ in range(20)] == [b"%d" % number for number in range(20)]
+        await raw.say(frame(b"and on"))
+        assert await pull.receive() == b"and on"
+
+
+async def test_a_run_that_is_held_up_lets_nobody_go_whom_it_has_yet_to_hear(
+    wire_endpoint: str, deadline: None
+) -> None:
+    one, other = mq.Push(heartbeat_interval=0.05, heartbeat_ttl=0.1), mq.Pull(heartbeat_interval=None)
+    async with married(other, one, wire_endpoint), other.monitor() as events:
+        for number in range(5):
+            await one.send(b"%d" % number)
+            assert await other.receive() == b"%d" % number
+            time.sleep(0.2)  # noqa: ASYNC251  what a careless user does
+            await heartbeats(3, BEAT)
+        nothing_ended(events)
+
+
 # -- libzmq ------------------------------------------------------------------------------------------------
 
 
@@ -218,3 +314,41 @@ async def test_libzmq_answers_when_it_is_asked(
         nothing_ended(events)
         pair_of_libzmq.send(b"hello")
         assert await pair.receive() == b"hello"
+
+
+async def test_libzmq_with_a_time_to_live_is_kept_as_long_as_it_lives(
+    wire_endpoint: str, pair_of_libzmq: zmq.Socket[bytes], deadline: None
+) -> None:
+    for option, milliseconds in [(zmq.HEARTBEAT_IVL, 50), (zmq.HEARTBEAT_TIMEOUT, 10_000), (zmq.HEARTBEAT_TTL, 300)]:
+        pair_of_libzmq.setsockopt(option, milliseconds)
+    async with mq.Pair(heartbeat_interval=None) as pair, pair.monitor() as events:
+        pair_of_libzmq.connect(pair.bind(wire_endpoint))
+        await pair.wait_connected()
+        await heartbeats(2 * LONG_ENOUGH, BEAT)
+        nothing_ended(events)
+        pair_of_libzmq.send(b"hello")
+        assert await pair.receive() == b"hello"
+
+
+async def test_libzmq_keeps_us_with_a_time_to_live_while_it_sends_and_we_do_not(
+    wire_endpoint: str, pair_of_libzmq: zmq.Socket[bytes], deadline: None
+) -> None:
+    async with mq.Pair(heartbeat_interval=0.2, heartbeat_ttl=0.3) as pair, pair.monitor() as events:
+        pair_of_libzmq.connect(pair.bind(wire_endpoint))
+        await pair.wait_connected()
+        for number in range(2 * LONG_ENOUGH):
+            pair_of_libzmq.send(b"%d" % number)
+            assert await pair.receive() == b"%d" % number
+            await heartbeats(1, BEAT)
+        nothing_ended(events)
+
+
+async def test_libzmq_lets_us_go_when_we_outlive_our_time(
+    wire_endpoint: str, pair_of_libzmq: zmq.Socket[bytes], deadline: None
+) -> None:
+    async with mq.Pair(heartbeat_interval=0.05, heartbeat_ttl=0.2) as pair, pair.monitor() as events:
+        pair_of_libzmq.connect(pair.bind(wire_endpoint))
+        await pair.wait_connected()
+        await until(lambda: pair.statistics().bytes_in >= 100)
+        time.sleep(1)  # noqa: ASYNC251  as good as dead
+        await next_event(events, mq.Disconnected)

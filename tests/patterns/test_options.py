@@ -60,6 +60,11 @@ def test_options_are_not_positional(kind: type[Any]) -> None:
         *(("bind_to_device", value) for value in ("", "a\0b", 5, b"lo")),
         *(("busy_poll", value) for value in (-1, 1.5, "5")),
         *(("ipv6", value) for value in (0, 1, None, "yes")),
+        *(("heartbeat_ttl", value) for value in (-1, 0, 0.05, 6553.6, math.inf, math.nan, "5", True)),
+        *(("tcp_accept_filter", value) for value in (None, "10.0.0.0/8", b"10.0.0.0/8", 10)),
+        *((f"ipc_filter_{kind}", value) for kind in ("pid", "uid", "gid") for value in (None, "5", b"5", 5)),
+        *((f"ipc_filter_{kind}", value) for kind in ("pid", "uid", "gid") for value in ((-1,), ("5",), (True,))),
+        *(("use_fd", value) for value in (-1, 1.5, "3", True)),
         *(("reconnect_jitter", value) for value in (-0.1, 1.1, None, "0.5", math.nan, True)),
         *(("reconnect_stop", value) for value in (None, "refused", b"refused", 1)),
     ],
@@ -82,6 +87,8 @@ def test_a_value_that_makes_no_sense_is_refused_by_name(name: str, value: Any) -
         {"connect_timeout": math.inf, "handshake_timeout": math.inf},
         {"heartbeat_interval": None, "heartbeat_timeout": None},
         {"backlog": 1},
+        {"heartbeat_ttl": 0.1},
+        {"heartbeat_ttl": 6553.5},
         {"reconnect_jitter": 0},
         {"reconnect_jitter": 1},
     ],
@@ -100,6 +107,18 @@ def test_ends_are_given_as_any_iterable(kind: type[Any]) -> None:
 def test_an_end_that_does_not_exist_is_answered_with_those_that_do() -> None:
     with pytest.raises(ValueError, match=r"reconnect_stop.*'disconnect', 'handshake', 'refused'.*'refusd'"):
         mq.Pair(reconnect_stop=frozenset({"refusd"}))
+
+
+@pytest.mark.parametrize("kind", [list, tuple, iter])
+def test_filters_are_given_as_any_iterable_and_kept_as_tuples(kind: type[Any]) -> None:
+    options = mq.Pair(tcp_accept_filter=kind(["10.0.0.1/8", "::1"]), ipc_filter_uid=kind([0, 1000])).options
+    assert (options.tcp_accept_filter, options.ipc_filter_uid) == (("10.0.0.1/8", "::1"), (0, 1000))
+
+
+@pytest.mark.parametrize("network", ["", "10.0.0.0/33", "nowhere", "10.0.0.0/8/8", "::1/129"])
+def test_what_is_no_network_is_refused(network: str) -> None:
+    with pytest.raises(ValueError, match=f"tcp_accept_filter has {network!r}, which is no network"):
+        mq.Pair(tcp_accept_filter=("127.0.0.0/8", network))
 
 
 def test_options_do_not_change_afterwards() -> None:
