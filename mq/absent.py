@@ -11,6 +11,7 @@ from typing import NoReturn, TypeVar
 C = TypeVar("C", bound=type)
 
 _ONLY_SENDS = "it only sends; receive with the socket at the other end, or use one that does both, such as mq.Pair"
+_ONE_FRAME = "its messages are of one frame; write {single}()"
 _ONLY_RECEIVES = "it only receives; send with the socket at the other end, or use one that does both, such as mq.Pair"
 _OPTION = "options are keyword arguments of the constructor, listed in mq.Options, as in mq.{socket}(linger=1.0)"
 _NO_TIMEOUT = "write 'with trio.move_on_after(seconds):' around what may take too long"
@@ -44,7 +45,10 @@ class _Absent:
         self._advice = advice
 
     def __get__(self, instance: object, owner: type) -> NoReturn:
-        advice = self._advice.format(socket=owner.__name__)
+        single = self._name.removesuffix("_nowait").removesuffix("_multipart")
+        # Types that send and receive one frame at a time have the one and not the other.
+        advice = _ONE_FRAME if single != self._name and hasattr(owner, single) else self._advice
+        advice = advice.format(socket=owner.__name__, single=single)
         # With a name and no object, Python adds no guess of its own.
         raise AttributeError(f"{owner.__name__} has no {self._name!r}: {advice}", name=self._name)
 

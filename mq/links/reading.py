@@ -15,7 +15,7 @@ from attrs import frozen
 from ..errors import ProtocolError
 from ..message import Message
 from ..pipe import Pipe, nobody
-from ..protocols.zmtp import READ_SIZE, Connection
+from ..protocols.zmtp import READ_SIZE, Conversation
 from ..transports import Stream
 from .parking import Seat
 from .writing import Writer
@@ -38,7 +38,7 @@ class Early:
 class Reader:
     """Carries what ``stream`` brings, as ``connection`` decodes it, to the inbox of ``pipe``."""
 
-    def __init__(self, stream: Stream, connection: Connection, pipe: Pipe, writer: Writer) -> None:
+    def __init__(self, stream: Stream, connection: Conversation, pipe: Pipe, writer: Writer) -> None:
         self.heard = 1
         """Goes up whenever bytes come, and when we begin to read again: silence until then meant nothing."""
         self.asked: Callable[[], object] = nobody
@@ -233,6 +233,6 @@ class Reader:
             inbox.wake()
 
 
-def _half(connection: Connection) -> str:
+def _half(connection: Conversation) -> str:
     """Say what a connection that ended left half-way, if anything."""
     return f" in the middle: {connection.unfinished}" if connection.unfinished else ""

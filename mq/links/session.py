@@ -7,7 +7,7 @@ import trio
 from ..errors import PeerError
 from ..monitor import Disconnected, HandshakeFailed, Handshaken
 from ..pipe import Pipe, ignored
-from ..protocols.zmtp import Connection
+from ..protocols.zmtp import Connection, Conversation, RawConnection
 from ..transports import Stream
 from . import heartbeat
 from .owner import Owner
@@ -19,9 +19,7 @@ async def hold(owner: Owner, endpoint: str, stream: Stream, pipe: Pipe | None = 
 
     ``pipe`` is that of a connecting endpoint; an accepted connection gets its own.
     """
-    connection = Connection(
-        owner.socket_type, identity=owner.options.routing_id, max_message_size=owner.options.max_message_size
-    )
+    connection = _begin(owner)
     try:
         failure = await _meet(owner, endpoint, stream, connection, pipe)
         if failure:
@@ -31,8 +29,20 @@ async def hold(owner: Owner, endpoint: str, stream: Stream, pipe: Pipe | None = 
         stream.close()
 
 
+def _begin(owner: Owner) -> Conversation:
+    options = owner.options
+    if owner.socket_type == "STREAM":
+        return RawConnection()
+    return Connection(
+        owner.socket_type,
+        identity=options.routing_id,
+        metadata=options.metadata,
+        max_message_size=options.max_message_size,
+    )
+
+
 async def _meet(
-    owner: Owner, endpoint: str, stream: Stream, connection: Connection, pipe: Pipe | None
+    owner: Owner, endpoint: str, stream: Stream, connection: Conversation, pipe: Pipe | None
 ) -> str | None:
     """Run the whole session. Return why the handshake failed, or None when it did not."""
     if pipe is None:

@@ -8,13 +8,13 @@ import trio
 
 from ..errors import PeerError, ProtocolError
 from ..pipe import Pipe
-from ..protocols.zmtp import READ_SIZE, Connection, Peer
+from ..protocols.zmtp import READ_SIZE, Conversation, Peer
 from ..transports import Stream
 from .reading import Early, Reader
 from .writing import Writer
 
 
-async def handshake(stream: Stream, connection: Connection, pipe: Pipe) -> tuple[Peer, Early]:
+async def handshake(stream: Stream, connection: Conversation, pipe: Pipe) -> tuple[Peer, Early]:
     """Greet and agree on a mechanism. Return the peer, and what came in the same bytes as its last step.
 
     Raises `PeerError` or OSError.
@@ -53,7 +53,7 @@ async def _say(stream: Stream, output: bytes, pipe: Pipe) -> None:
 class StreamLink:
     """Carries messages between ``pipe`` and the peer at the other end of ``stream``, once it has shaken hands."""
 
-    def __init__(self, stream: Stream, connection: Connection, pipe: Pipe) -> None:
+    def __init__(self, stream: Stream, connection: Conversation, pipe: Pipe) -> None:
         self.connection = connection
         self.writer = Writer(stream, connection, pipe)
         self.reader = Reader(stream, connection, pipe, self.writer)

@@ -14,7 +14,7 @@ import trio
 
 from ..message import Message
 from ..pipe import Pipe, nobody
-from ..protocols.zmtp import Connection, header_of, wire
+from ..protocols.zmtp import Conversation, header_of, wire
 from ..transports import Stream
 from .parking import Seat
 
@@ -27,7 +27,7 @@ _BATCH = 1024
 class Writer:
     """Carries the outbox of ``pipe`` to ``stream``, as ``connection`` encodes it."""
 
-    def __init__(self, stream: Stream, connection: Connection, pipe: Pipe) -> None:
+    def __init__(self, stream: Stream, connection: Conversation, pipe: Pipe) -> None:
         self._stream = stream
         self._connection = connection
         self._pipe = pipe

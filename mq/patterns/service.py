@@ -49,11 +49,18 @@ async def serve(
         finally:
             free.release()
 
-    async with trio.open_nursery(strict_exception_groups=False) as nursery:
+    closed: trio.ClosedResourceError | None = None
+    async with trio.open_nursery() as nursery:
         task_status.started()
-        while True:
-            await free.acquire()
-            nursery.start_soon(answer, *await receive())
+        try:
+            while True:
+                await free.acquire()
+                nursery.start_soon(answer, *await receive())
+        except trio.ClosedResourceError as error:
+            closed = error
+            nursery.cancel_scope.cancel()
+    if closed is not None:
+        raise closed
 
 
 async def _outcome(handler: Handler, request: Message, on_error: OnError | None) -> Message | None:

@@ -185,7 +185,7 @@ class Connection:
 
         On the wire they are tenths, at most 6553.5 seconds; 0 says nothing.
         """
-        tenths = round(min(time_to_live * 10, 0xFFFF)) or int(time_to_live > 0)
+        tenths = int(min(time_to_live * 10 + 1e-9, 0xFFFF)) or int(time_to_live > 0)
         self._output.append(encode_command(b"PING", tenths.to_bytes(2, "big")))
 
     def _command(self, body: bytes) -> Message | None:

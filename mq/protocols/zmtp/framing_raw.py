@@ -13,12 +13,13 @@ class RawConnection:
 
     knows_heartbeats = False
     has_output = False
-    space = None
+    space: memoryview | None = None
     unfinished = ""
 
     def __init__(self) -> None:
         self.peer = Peer("", b"", (0, 0), "NULL", {})
         self.encoded_size = len
+        self.time_to_live = 0.0
 
     def take_output(self) -> bytes:
         return b""
@@ -28,6 +29,12 @@ class RawConnection:
 
     def encode(self, batch: Sequence[Message]) -> list[bytes]:
         return [piece for piece in batch if piece]  # type: ignore[misc]
+
+    def filled(self, count: int) -> list[Message]:
+        raise AssertionError("there is no space to fill")
+
+    def ping(self, time_to_live: float = 0.0) -> None:
+        raise AssertionError("there are no heartbeats")
 
     def share(self) -> bool:
         return False
