@@ -25,6 +25,15 @@ _SMALL_READ = 64 * 1024
 _GUARD = 0.05
 """Seconds that a receiver may be away before the reader's task watches the connection."""
 
+_GLANCE = 100e-6
+"""Seconds that a receiver looks for what comes before it sleeps: about as long as a sleep and a wake-up take."""
+
+_LOOKS = 8
+"""Looks in a row, at most: no other task runs meanwhile."""
+
+_WAITS = 255
+"""Waits between two looks, at most, when nothing comes in time."""
+
 
 @frozen
 class Early:
@@ -61,6 +70,10 @@ class Reader:
         """One is at it right now."""
         self._timed = False
         """Our task will look by itself whether one is."""
+        self._looks_left = _LOOKS
+        """How often a receiver may look before it waits; below 0, how many waits come first."""
+        self._in_vain = 0
+        """Waits after the last look, which saw nothing."""
         self._seat = Seat()
 
     @property
@@ -153,7 +166,7 @@ class Reader:
                 self.heard += 1
                 self._deliver()
             else:
-                if not self._more:
+                if not self._more and not self._look():
                     await self._stream.wait_readable()
                 self._pump()
             ours = bool(self._reason) and not self._backlog
@@ -167,6 +180,21 @@ class Reader:
                 pipe.read = self._read
                 if not self._timed:
                     self._seat.wake()
+
+    def _look(self) -> bool:
+        """Return whether something comes at once: to see it spares a sleep, and a wake-up that costs more than it."""
+        if self._looks_left <= 0:  # others want their turn, or it has been in vain too often
+            self._looks_left += 1
+            if self._looks_left > 0:
+                self._looks_left = _LOOKS
+            return False
+        if self._stream.look(_GLANCE):
+            self._looks_left -= 1
+            self._in_vain = 0
+            return True
+        self._in_vain = min(2 * self._in_vain + 1, _WAITS)
+        self._looks_left = -self._in_vain
+        return False
 
     # -- both ----------------------------------------------------------------------------------------------
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import errno
 import os
+import select
 import socket
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from functools import partial
+from time import perf_counter
 
 import trio
 
@@ -31,11 +33,22 @@ class SocketStream:
         self.wait_readable: Callable[[], Awaitable[None]] = partial(trio.lowlevel.wait_readable, sock.fileno())
         self.wait_writable: Callable[[], Awaitable[None]] = partial(trio.lowlevel.wait_writable, sock.fileno())
         self._sock = sock
+        poller = select.poll()
+        poller.register(sock, select.POLLIN)
+        self._poll: Callable[[int], object] = poller.poll
 
     def write_nowait(self, buffers: Sequence[bytes | memoryview]) -> int:
         if len(buffers) == 1:
             return self._sock.send(buffers[0])
         return self._sock.sendmsg(buffers[:_GATHER_LIMIT])
+
+    def look(self, seconds: float) -> bool:
+        poll = self._poll
+        until = perf_counter() + seconds
+        while not poll(0):
+            if perf_counter() > until:
+                return False
+        return True
 
     def stir(self) -> None:
         if self._sock.fileno() != -1:
