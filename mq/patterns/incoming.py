@@ -178,7 +178,12 @@ class Receiver(Socket):
                 continue  # a producer in another thread was just there
             inbox.asleep = False
             count = min(waiting, max(1, inbox.capacity // 2))
-            ready.extend(self._translate(pipe, [inbox.popleft() for _ in range(count)]))
+            if count == waiting and not pipe.in_process:
+                batch = list(inbox)
+                inbox.clear()
+            else:  # in another thread, somebody may be adding to it
+                batch = [inbox.popleft() for _ in range(count)]
+            ready.extend(self._translate(pipe, batch))
             inbox.lend(len(ready))
             if waiting <= inbox.capacity // 2:
                 self._resume(pipe)
