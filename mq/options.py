@@ -244,6 +244,11 @@ class Options:
         "The name to give to a proxy that asks for one. None: it must not ask."))
     socks_password: str | None = _option(None, _password, "ZMQ_SOCKS_PASSWORD", (
         "The password that belongs to socks_username. It goes to the proxy as plain text."), secret=True)
+    read_size: int = _option(256 * 1024, _count(1), "ZMQ_IN_BATCH_SIZE", (
+        "Bytes asked from the kernel at most in one read, other than the body of a large frame, which is read into its "
+        "place. Less lets other connections have their turn sooner."))
+    write_batch: int = _option(1024, _count(1), "ZMQ_OUT_BATCH_SIZE", (
+        "Messages that wait for a peer and are written together at most."))
 
     def gives_up_after(self, end: str) -> bool:
         """Return whether an endpoint that has come to this ``end`` is not tried again."""
@@ -289,6 +294,8 @@ class OptionArguments(TypedDict, total=False):
     socks_proxy: str | None
     socks_username: str | None
     socks_password: str | None
+    read_size: int
+    write_batch: int
 
 
 def from_arguments(socket: str, arguments: OptionArguments) -> Options:

@@ -42,7 +42,7 @@ async def _meet(
     patience = owner.options.handshake_timeout
     with trio.move_on_after(patience) as scope:
         try:
-            peer, early = await handshake(stream, connection, pipe)
+            peer, early = await handshake(stream, connection, pipe, owner.options.read_size)
         except PeerError as error:
             return str(error)
         except OSError as error:
@@ -64,7 +64,7 @@ async def _meet(
     )
     owner.connected(pipe)
     reason = "the socket closed"
-    link = StreamLink(stream, connection, pipe)
+    link = StreamLink(stream, connection, pipe, owner.options)
     try:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(heartbeat.watch, link, pipe, owner.options)

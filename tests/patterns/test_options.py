@@ -67,6 +67,8 @@ def test_options_are_not_positional(kind: type[Any]) -> None:
         *(("use_fd", value) for value in (-1, 1.5, "3", True)),
         *(("socks_proxy", value) for value in (5, b"a:1", "", "host", "host:", "host:0", "*:1", "::1:1080", "a:1;b:1")),
         *(("socks_username", value) for value in ("", "u" * 256, "ü" * 128, "\ud800", b"user", 5)),
+        *(("read_size", value) for value in (0, -1, 1.5, None, "5", True)),
+        *(("write_batch", value) for value in (0, -1, 1.5, None, "5", True)),
         *(("reconnect_jitter", value) for value in (-0.1, 1.1, None, "0.5", math.nan, True)),
         *(("reconnect_stop", value) for value in (None, "refused", b"refused", 1)),
     ],

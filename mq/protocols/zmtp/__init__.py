@@ -1,6 +1,5 @@
 """The ZeroMQ Message Transport Protocol, RFC 37 (ZMTP 3.1) and 23 (3.0)."""
 
 from .connection import Connection, Peer
-from .framing_v2 import READ_SIZE
 
-__all__ = ["READ_SIZE", "Connection", "Peer"]
+__all__ = ["Connection", "Peer"]
