@@ -15,7 +15,7 @@ from attrs import frozen
 from ..errors import ProtocolError
 from ..message import Message
 from ..pipe import Pipe, nobody
-from ..protocols.zmtp import READ_SIZE, Conversation
+from ..protocols.zmtp import Conversation
 from ..transports import Stream
 from .parking import Seat
 from .writing import Writer
@@ -47,7 +47,7 @@ class Early:
 class Reader:
     """Carries what ``stream`` brings, as ``connection`` decodes it, to the inbox of ``pipe``."""
 
-    def __init__(self, stream: Stream, connection: Conversation, pipe: Pipe, writer: Writer) -> None:
+    def __init__(self, stream: Stream, connection: Conversation, pipe: Pipe, writer: Writer, limit: int) -> None:
         self.heard = 1
         """Goes up whenever bytes come, and when we begin to read again: silence until then meant nothing."""
         self.asked: Callable[[], object] = nobody
@@ -60,7 +60,10 @@ class Reader:
         """Messages for which the inbox had no room. While there are any, nothing is read."""
         self._reason = ""
         """Why nothing more comes, once nothing does."""
-        self._size = _SMALL_READ
+        self._limit = limit
+        """Bytes to ask the kernel for at most."""
+        self._least = min(_SMALL_READ, limit)
+        self._size = self._least
         """Bytes to ask the kernel for next. Much memory costs much time to make, also when little of it is used."""
         self._more = False
         """The last read left reason to read again without a wait."""
@@ -222,9 +225,9 @@ class Reader:
         # While a large frame comes, its sender is filling the kernel's buffer as we empty it.
         self._more = space is not None or count == size
         if self._more:
-            self._size = min(size * 4, READ_SIZE)
+            self._size = min(size * 4, self._limit)
         elif count < size // 4:
-            self._size = max(size // 4, _SMALL_READ)
+            self._size = max(size // 4, self._least)
         self.heard += 1
         self._pipe.bytes_in += count
         try:

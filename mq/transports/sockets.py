@@ -118,7 +118,9 @@ async def connect(sock: socket.socket, address: object, peer: str) -> SocketStre
     try:
         try:
             sock.connect(address)  # type: ignore[arg-type]
-        except BlockingIOError:
+        except BlockingIOError as error:
+            if sock.family == socket.AF_UNIX:  # it is not under way: no room, and nothing says when there is
+                raise OSError(error.errno, "too many connections wait to be accepted there") from None
             await trio.lowlevel.wait_writable(sock)
             code = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
             if code:

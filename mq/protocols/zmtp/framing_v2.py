@@ -19,7 +19,7 @@ from ...message import Message
 from .commands import COMMAND, LONG, MORE
 
 READ_SIZE = 256 * 1024
-"""Bytes to ask the kernel for when no large frame is on its way."""
+"""Bytes still to come from which on a frame is worth a buffer of its own."""
 
 JOINED = 64 * 1024
 """Bytes of small frames joined into one buffer, about: so many stay in the cache between the copies."""
