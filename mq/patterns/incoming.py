@@ -140,10 +140,16 @@ class FairQueue(Socket, trio.abc.ReceiveChannel[bytes]):
             self._arrived(pipe)
 
     def _arrived(self, pipe: Pipe) -> None:
-        if self._closing or pipe.readable or not pipe.inbox:
+        if self._closing or pipe.readable:
             return
+        inbox = pipe.inbox
+        if not inbox:
+            # A producer in another thread woke us for what has been received since: we sleep on.
+            inbox.asleep = True
+            if not inbox:
+                return
         pipe.readable = True
-        pipe.inbox.asleep = False
+        inbox.asleep = False
         self._readable.append(pipe)
         if self._reading is not None and self._reading is not pipe:
             self._reading.stir()
