@@ -311,7 +311,7 @@ class Socket(home.Resident):
         await trio.lowlevel.checkpoint()
         while self._peer_count < n:
             self._check_open()
-            await self._peers_changed.park()
+            await self._park(self._peers_changed, "wait_connected")
 
     def _make_pipe(self, endpoint: str, connecting: bool, lanes: tuple[Lane, Lane] | None = None) -> Pipe:
         """Return a new pipe, with the given outbox and inbox if they belong to a socket of this process."""
@@ -484,7 +484,7 @@ class Socket(home.Resident):
             self._hinted = True
             # To listen and wait for whoever may come is what servers do.
             listens = all(place.listener is not None for place in self._places)
-            serves = doing.startswith("receive") and self._places and listens and not self._trouble
+            serves = not doing.startswith("send") and self._places and listens and not self._trouble
             level = logging.INFO if serves else logging.WARNING
             log.log(level, "%s.%s() waits: %s", self._name, doing, self._whereabouts())
         self._check_open()

@@ -136,9 +136,15 @@ class Receiver(Socket):
             self._arrived(pipe)
 
     def _arrived(self, pipe: Pipe) -> None:
-        if self._closing or not pipe.inbox or (pipe.readable and not self._eager):
+        if self._closing or (pipe.readable and not self._eager):
             return
-        if pipe.ready is not pipe.inbox:
+        inbox = pipe.inbox
+        if not inbox:
+            # A producer in another thread woke us for what has been received since: we sleep on.
+            inbox.asleep = True
+            if not inbox:
+                return
+        if pipe.ready is not inbox:
             self._fetch(pipe)
         self._rejoin(pipe)
 
