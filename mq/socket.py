@@ -73,6 +73,7 @@ class Socket(home.Resident):
     fans_out: ClassVar[bool] = False
     """Its messages go to many peers, encoded once for all."""
     _header_of = staticmethod(writing.header_of)
+    _more_header_of = staticmethod(writing.more_header_of)
     _wire_of = staticmethod(writing.wire)
 
     def __init__(self, **options: Unpack[OptionArguments]) -> None:

@@ -66,7 +66,10 @@ class End:
 
     def _wake(self, lane: Lane, pipe: Pipe) -> None:
         lane.asleep = False
-        self.post(self.owner.arrived, pipe)
+        self.post(self._arrived, pipe)
+
+    def _arrived(self, pipe: Pipe) -> None:
+        self.owner.arrived(pipe)
 
 
 class Binder(End):
@@ -209,6 +212,11 @@ class Connecter(End):
             if binder is not None:
                 binder.post(binder.dismiss, self)
                 self._detach("the socket closed")
+
+    def _arrived(self, pipe: Pipe) -> None:
+        # What comes before we are told of the match is looked for then: a pattern must know its peer first.
+        if self._binder is not None:
+            super()._arrived(pipe)
 
     def matched(self, binder: Binder) -> None:
         """``binder`` has joined, and is wired at its ends of the lanes."""

@@ -14,11 +14,11 @@ import trio
 
 from ..message import Message
 from ..pipe import Pipe, nobody
-from ..protocols.zmtp import Conversation, header_of, wire
+from ..protocols.zmtp import Conversation, header_of, more_header_of, wire
 from ..transports import Stream
 from .parking import Seat
 
-__all__ = ["Writer", "header_of", "wire"]
+__all__ = ["Writer", "header_of", "more_header_of", "wire"]
 
 
 class Writer:
