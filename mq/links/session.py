@@ -58,7 +58,8 @@ async def _meet(
         except PeerError as error:
             return str(error)
         except OSError as error:
-            return f"{error.strerror or error}; {connection.unfinished}"
+            half = f"; {connection.unfinished}" if connection.unfinished else ""
+            return f"{error.strerror or error}{half}"
     if scope.cancelled_caught:
         return f"no complete handshake within {patience:g} s: {connection.unfinished}"
     pipe.identity = peer.identity
