@@ -49,6 +49,7 @@ class _InTurn(FairQueueMultipart):
         return super()._pop()
 
     async def _wait(self, doing: str) -> None:
+        self._check_open()
         self._check_hearing()
         if self._hearing:
             raise trio.BusyResourceError(f"another task is receiving from this {self._name}; {self._instead}")
@@ -241,7 +242,7 @@ class Req(Notices, Sender, RoundRobinMultipart, _InTurn, trio.abc.Channel[bytes]
         asked = self._awaited
         if asked is None:
             raise OutOfTurn("this Req has sent no request whose reply could be received: send() comes first")
-        if asked not in self._pipes and not asked.ready and not self._closing:
+        if asked not in self._pipes and not asked.ready:
             self._awaited = None
             raise PeerLost(f"{_who(asked)} is gone, and has not answered the request")
 
