@@ -38,6 +38,12 @@ class End:
     def name(self) -> str:
         return self.endpoint.removeprefix("inproc://")
 
+    @property
+    def speaks_first(self) -> bool:
+        """Something is to come before what it may have sent already."""
+        options = self.owner.options
+        return options.probe_router or options.hello_message is not None
+
     def post(self, act: Callable[..., None], *arguments: object) -> bool:
         """Call ``act`` in this end's thread; now, if that is ours. Return False when that thread's run is over."""
         if get_ident() == self._thread:
@@ -49,17 +55,12 @@ class End:
             return False
         return True
 
-    def wire(self, pipe: Pipe) -> None:
-        """Have the other ends of the lanes of ``pipe`` call back into this thread. Comes before they can."""
-        self.wire_inbox(pipe)
-        self.wire_outbox(pipe)
-
     def wire_inbox(self, pipe: Pipe) -> None:
-        """Have whoever sends wake this end."""
+        """Have whoever sends wake this end, from now on."""
         pipe.inbox.wake = partial(self._wake, pipe.inbox, pipe)
 
     def wire_outbox(self, pipe: Pipe) -> None:
-        """Have whoever takes out what was sent tell this end of the room."""
+        """Have whoever takes out what was sent tell this end of the room. Comes before they can."""
         pipe.outbox.resume = partial(self.post, self.owner.writable, pipe)
 
     def look(self, pipe: Pipe) -> None:
@@ -123,15 +124,24 @@ class Binder(End):
         pipe.hang_up = partial(self._hang_up, connecter)
         pipe.outbox.set_limit(own.send_hwm and theirs.receive_hwm and own.send_hwm + theirs.receive_hwm)
         pipe.inbox.set_limit(theirs.send_hwm and own.receive_hwm and theirs.send_hwm + own.receive_hwm)
-        self.wire(pipe)
+        self.wire_outbox(pipe)
         self._report_handshake(connecter)
         self.owner.connected(pipe)
-        self.look(pipe)
         if not connecter.post(connecter.matched, self):
             self.dismiss(connecter)
+        elif not connecter.speaks_first:
+            self.begin(connecter)
+
+    def begin(self, connecter: Connecter) -> None:
+        """Take what ``connecter`` sends, or has sent before we were here."""
+        pipe = self._pipes.get(connecter)
+        if pipe is not None:
+            self.wire_inbox(pipe)
+            self.look(pipe)
 
     def dismiss(self, connecter: Connecter) -> None:
         """``connecter`` has gone; what it sent stays to be received."""
+        self.begin(connecter)
         pipe = self._pipes.get(connecter)
         if pipe is not None:
             self._release(connecter, pipe, "the connecting socket closed", readable=True)
@@ -236,6 +246,8 @@ class Connecter(End):
         self.owner.report(Connected(endpoint=self.endpoint, peer=binder.endpoint))
         self.owner.connected(self.pipe)
         self.look(self.pipe)
+        if self.speaks_first:
+            binder.post(binder.begin, self)
         self._seat.wake()
 
     def refused(self, reason: str) -> None:
