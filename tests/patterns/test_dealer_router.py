@@ -260,11 +260,10 @@ async def test_without_it_what_a_full_queue_misses_is_counted(wire_endpoint: str
 
 async def test_a_message_of_a_router_has_a_name_and_a_body(endpoint: str, deadline: None) -> None:
     async with mq.Router() as router:
-        for send in (router.send, router.send_nowait):
-            with pytest.raises(ValueError, match="begins with the routing id"):
-                result = send(b"alone")
-                if result is not None:
-                    await result
+        with pytest.raises(ValueError, match="begins with the routing id"):
+            await router.send(b"alone")
+        with pytest.raises(ValueError, match="begins with the routing id"):
+            router.send_nowait(b"alone")
         with pytest.raises(ValueError, match="begins with the routing id"):
             await router.send_multipart([b"alone"])
         with pytest.raises(TypeError):
