@@ -194,7 +194,7 @@ class Socket(home.Resident):
         """Wait until the kernel has what is in ``pipes``, or nothing moves for ``linger`` seconds."""
         moved = trio.lowlevel.ParkingLot()
         for pipe in pipes:
-            pipe.progress = moved.unpark_all
+            pipe.progress = _both(pipe.progress, moved.unpark_all)
         while any(pipe.unsent and pipe in self._pipes for pipe in pipes):
             with trio.move_on_after(self.options.linger) as scope:
                 await moved.park()
@@ -519,3 +519,13 @@ class Socket(home.Resident):
             raise trio.ClosedResourceError(f"this {self._name} is closed: its block has ended, or aclose() was called")
 
 
+def _both(first: Callable[[], object] | None, second: Callable[[], object]) -> Callable[[], object]:
+    """A pipe may be flushed twice at once: its endpoint is disconnected, and the socket closes."""
+    if first is None:
+        return second
+
+    def call() -> None:
+        first()
+        second()
+
+    return call

@@ -251,7 +251,7 @@ class Reader:
         """Put into the inbox what it has room for."""
         inbox = self._pipe.inbox
         backlog = self._backlog
-        room = inbox.limit - len(inbox)
+        room = max(0, inbox.limit - len(inbox))
         if len(backlog) <= room:
             inbox.extend(backlog)
             self._backlog = []

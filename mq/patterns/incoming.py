@@ -13,7 +13,7 @@ from trio.lowlevel import checkpoint
 from ..errors import MultipartMessage
 from ..message import Message
 from ..options import OptionArguments
-from ..pipe import Pipe
+from ..pipe import Lane, Pipe
 from ..socket import Socket
 
 TURN = 256
@@ -209,6 +209,7 @@ class Receiver(Socket):
         inbox.asleep = True
         while inbox:
             batch.append(inbox.popleft())
+            inbox.asleep = True  # a producer in another thread may have woken us for what is taken here
         self._resume(pipe)
         return batch
 
@@ -238,12 +239,14 @@ class Receiver(Socket):
     def _abandon(self, pipe: Pipe) -> None:
         super()._abandon(pipe)
         self._end_run()
-        if pipe.ready is not pipe.inbox:
-            pipe.ready.clear()
-            pipe.inbox.lend(0)
-        if pipe.readable:
-            pipe.readable = False
-            self._readable.remove(pipe)
+        pipe.inbox.lend(0)
+        left = Lane(0)
+        if pipe.ready is pipe.inbox:
+            pipe.ready = left
+            if pipe.readable:
+                pipe.readable = False
+                self._readable.remove(pipe)
+        pipe.inbox = left  # what was translated stays ours
 
     def _stop(self) -> None:
         super()._stop()
