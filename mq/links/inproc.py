@@ -174,6 +174,7 @@ class Connecter(End):
         super().__init__(owner, endpoint)
         self.pipe = pipe
         self.wire(pipe)
+        pipe.inbox.asleep = False  # what a binder says before `matched` is looked at then
         self._binder: Binder | None = None
         self._seat = Seat()
         self._waiting = True
@@ -253,6 +254,7 @@ class Connecter(End):
         pipe.hang_up = ignored
         pipe.outbox.asleep = False
         pipe.outbox.wake = nobody
+        pipe.inbox.asleep = False
         pipe.inbox.resume = nobody
         pipe.outbox.set_limit(self.owner.options.send_hwm)
         self.owner.lost(pipe, reason)
