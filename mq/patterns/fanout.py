@@ -8,7 +8,7 @@ from threading import get_ident
 import trio
 
 from ..message import ONLY_BYTES, Buffer, Message, as_frame, as_message
-from ..pipe import Pipe
+from ..pipe import Lane, Pipe
 from .outgoing import REPLACED
 from .overflow import Overflow
 
@@ -27,23 +27,32 @@ class FanOut(Overflow):
             if lane.stalled:
                 self._miss(pipe)
                 continue
-            if conflate and lane:
-                self._drop(pipe, len(lane), REPLACED)
-                lane.clear()
             if pipe.wired:
                 if wire is None:
                     wire = self._wire_of(message)
-                lane.append(wire)
+                copy: Message = wire
+            else:  # what is received is the receiver's own
+                copy = message if isinstance(message, bytes) else message.copy()
+            if conflate and self._replace(lane, copy):
+                self._drop(pipe, 1, REPLACED)
             else:
-                lane.append(message)
+                lane.append(copy)
             if lane.asleep:
                 lane.wake()
             if len(lane) >= lane.limit and not conflate:
                 self._full(pipe)
 
+    def _replace(self, lane: Lane, message: Message) -> bool:
+        """Put ``message`` in the place of the one that waits; return whether one did."""
+        try:
+            lane[-1] = message  # at once, as the lane's consumer may be in another thread
+        except IndexError:
+            return False
+        return True
+
     def _pipe_lost(self, pipe: Pipe) -> None:
         super()._pipe_lost(pipe)
-        if self.fans_out:
+        if self.fans_out and not pipe.in_process:
             # What a peer wants it asks for anew when it comes back, and what waits is encoded for the old connection.
             self._drop(pipe, len(pipe.outbox), "the peer that they were for is gone")
             pipe.outbox.clear()
@@ -73,7 +82,10 @@ class Topical(FanOut, trio.abc.SendChannel[bytes]):
         self._send_turn -= 1
         self._sent += 1
         found = None
+        size = len(message)
         for length in self._lengths:
+            if length > size:
+                break
             pipes = self._topics.get(message[:length])
             if pipes is not None:
                 found = pipes if found is None else found | pipes
@@ -86,7 +98,7 @@ class Topical(FanOut, trio.abc.SendChannel[bytes]):
                     continue
                 if pipe.wired:
                     if wire is None:
-                        wire = self._header_of(len(message)) + message
+                        wire = self._header_of(size) + message
                     lane.append(wire)
                 else:
                     lane.append(message)
@@ -114,6 +126,8 @@ class Topical(FanOut, trio.abc.SendChannel[bytes]):
         topic = frames[0]
         found = None
         for length in self._lengths:
+            if length > len(topic):
+                break
             pipes = self._topics.get(topic[:length])
             if pipes is not None:
                 found = pipes if found is None else found | pipes

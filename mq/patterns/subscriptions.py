@@ -68,15 +68,17 @@ class Subscriptions:
         self.lengths.discard(len(topic))
         return True
 
-    def forget(self, pipe: Pipe) -> list[bytes]:
-        """Remove all that ``pipe`` has; return the topics that nobody has now."""
-        return [topic for topic in list(self._of.get(pipe, ())) if self.remove(pipe, topic)]
+    def forget(self, pipe: Pipe) -> dict[bytes, bool]:
+        """Remove all that ``pipe`` has; return each of these topics with whether nobody has it now."""
+        return {topic: self.remove(pipe, topic) for topic in list(self._of.get(pipe, ()))}
 
     def match(self, topic: bytes) -> Mapping[Pipe, None]:
         """Return who wants a message that starts with ``topic``."""
         found: Pipes = {}
         for length in self.lengths:
-            found.update(self.topics.get(topic[:length], ()) if length <= len(topic) else ())
+            if length > len(topic):
+                break
+            found.update(self.topics.get(topic[:length], ()))
         return found
 
 
