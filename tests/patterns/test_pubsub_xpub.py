@@ -54,15 +54,16 @@ async def test_how_much_is_told_of_two_subscribers(
 ) -> None:
     async with mq.XPub(**options) as xpub, two_subs(xpub, endpoint) as (one, two):
         one.subscribe(b"a")
-        await xpub.wait_subscribed(b"a")
         one.subscribe(b"a")
+        one.subscribe(b"mark")
+        await xpub.wait_subscribed(b"mark")
         two.subscribe(b"a")
         await xpub.wait_subscribed(b"a", 2)
         two.unsubscribe(b"a")
         await until(lambda: len(xpub._interested(b"a")) == 1)
         one.unsubscribe(b"a")
         one.unsubscribe(b"a")
-        assert await told(xpub, one) == expected
+        assert [request for request in await told(xpub, one) if request != b"\1mark"] == expected
 
 
 @pytest.mark.parametrize(
