@@ -136,8 +136,12 @@ class Receiver(Socket):
             self._arrived(pipe)
 
     def _arrived(self, pipe: Pipe) -> None:
-        if self._closing or not pipe.inbox or (pipe.readable and not self._eager):
+        if self._closing or (pipe.readable and not self._eager):
             return
+        if not pipe.inbox:  # what a producer in another thread woke us for was taken meanwhile
+            pipe.inbox.asleep = True
+            if not pipe.inbox:
+                return
         if pipe.ready is not pipe.inbox:
             self._fetch(pipe)
         self._rejoin(pipe)
