@@ -36,9 +36,10 @@ from .patterns.dealer_router import Dealer, Router
 from .patterns.groups import Dish, Radio
 from .patterns.pair import Channel, Pair
 from .patterns.pipeline import Gather, Pull, Push, Scatter
-from .patterns.pubsub import Pub, Sub, XPub, XSub
+from .patterns.pubsub import Pub, Sub
 from .patterns.raw import Stream
 from .patterns.reqrep import Rep, Req
+from .patterns.xpubxsub import XPub, XSub
 from .socket import Socket
 
 __version__ = "0.1.0"

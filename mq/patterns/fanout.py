@@ -4,18 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from threading import get_ident
-from typing import Unpack
 
 import trio
 
 from ..message import ONLY_BYTES, Buffer, Message, as_frame, as_message
-from ..options import OptionArguments
-from ..pipe import Pipe
+from ..pipe import Lane, Pipe
 from .outgoing import REPLACED
 from .overflow import Overflow
-
-_REMEMBERED = 20_000
-"""Beginnings of messages whose recipients are remembered, at most."""
+from .subscriptions import Subscriptions
 
 
 class FanOut(Overflow):
@@ -32,43 +28,43 @@ class FanOut(Overflow):
             if lane.stalled:
                 self._miss(pipe)
                 continue
-            if conflate and lane:
-                self._drop(pipe, len(lane), REPLACED)
-                lane.clear()
             if pipe.wired:
                 if wire is None:
                     wire = self._wire_of(message)
-                lane.append(wire)
+                copy: Message = wire
+            else:  # what is received is the receiver's own
+                copy = message if isinstance(message, bytes) else message.copy()
+            if conflate and self._replace(lane, copy):
+                self._drop(pipe, 1, REPLACED)
             else:
-                lane.append(message)
+                lane.append(copy)
             if lane.asleep:
                 lane.wake()
             if len(lane) >= lane.limit and not conflate:
                 self._full(pipe)
 
+    def _replace(self, lane: Lane, message: Message) -> bool:
+        """Put ``message`` in the place of the one that waits; return whether one did."""
+        try:
+            lane[-1] = message  # at once, as the lane's consumer may be in another thread
+        except IndexError:
+            return False
+        return True
+
     def _pipe_lost(self, pipe: Pipe) -> None:
         super()._pipe_lost(pipe)
-        if self.fans_out:
+        if self.fans_out and not pipe.in_process:
             # What a peer wants it asks for anew when it comes back, and what waits is encoded for the old connection.
             self._drop(pipe, len(pipe.outbox), "the peer that they were for is gone")
             pipe.outbox.clear()
 
 
 class Topical(FanOut, trio.abc.SendChannel[bytes]):
-    """Send each message to the peers that have subscribed to what it, or its first frame, begins with.
+    """Send each message to the peers that have subscribed to what it, or its first frame, begins with."""
 
-    Who they are is remembered by what messages begin with, up to the length of the longest topic: most programs send
-    much about a few things. Subclasses forget it all when something changes.
-    """
-
+    _subscriptions: Subscriptions
     _special = False
     """Options ask for more of a look than the hot path has."""
-
-    def __init__(self, **options: Unpack[OptionArguments]) -> None:
-        super().__init__(**options)
-        self._remembered: dict[bytes, tuple[Pipe, ...]] = {}
-        self._reach = 0
-        """The length of the longest topic."""
 
     async def send(self, message: bytes) -> None:
         """Send a message of one frame to all who have subscribed to what it begins with.
@@ -82,9 +78,10 @@ class Topical(FanOut, trio.abc.SendChannel[bytes]):
             return
         self._send_turn -= 1
         self._sent += 1
-        found = self._remembered.get(message[: self._reach])
+        known = self._subscriptions
+        found = known.remembered.get(message[: known.longest])
         if found is None:
-            found = self._look_up(message)
+            found = known.recipients(message)
         if found:
             wire = None
             for pipe in found:
@@ -119,9 +116,10 @@ class Topical(FanOut, trio.abc.SendChannel[bytes]):
             return
         self._send_turn -= 1
         self._sent += 1
-        found = self._remembered.get(frames[0][: self._reach])
+        known = self._subscriptions
+        found = known.remembered.get(frames[0][: known.longest])
         if found is None:
-            found = self._look_up(frames[0])
+            found = known.recipients(frames[0])
         if found:
             self._deliver(as_message(frames), found)
 
@@ -151,16 +149,6 @@ class Topical(FanOut, trio.abc.SendChannel[bytes]):
         self._sent += 1
         self._send_turn -= 1
         self._deliver(message, self._recipients(message))
-
-    def _look_up(self, topic: bytes) -> tuple[Pipe, ...]:
-        if len(self._remembered) >= _REMEMBERED:
-            self._remembered.clear()
-        found = self._remembered[topic[: self._reach]] = tuple(self._recipients(topic))
-        return found
-
-    def _forget_recipients(self, reach: int) -> None:
-        self._remembered.clear()
-        self._reach = reach
 
     def _recipients(self, message: Message) -> Mapping[Pipe, None]:
         raise NotImplementedError

@@ -116,7 +116,7 @@ class Radio(FanOut):
         while inbox:
             request = inbox.popleft()
             if isinstance(request, Join):
-                if pipe.connected:
+                if pipe.connected and not pipe.retired:
                     self._groups.setdefault(bytes(request), {})[pipe] = None
                     self._joined.unpark_all()
             elif isinstance(request, Leave):
@@ -217,4 +217,5 @@ class Dish(Receiver, trio.abc.ReceiveChannel[tuple[bytes, bytes]]):
 
     def _pipe_lost(self, pipe: Pipe) -> None:
         super()._pipe_lost(pipe)
-        pipe.outbox.clear()  # the next connection is told everything anew
+        if not pipe.in_process:
+            pipe.outbox.clear()  # the next connection is told everything anew

@@ -157,9 +157,13 @@ class Receiver(Socket):
         if not self._eager:
             pipe.inbox.asleep = False
         self._readable.append(pipe)
+        self._rouse(pipe, len(pipe.ready))
+
+    def _rouse(self, pipe: Pipe, count: int) -> None:
+        """Let receivers go on: ``count`` messages have come from ``pipe``."""
         if self._reading is not None and self._reading is not pipe:
             self._reading.stir()
-        self._receivers.unpark(count=len(pipe.ready))
+        self._receivers.unpark(count=count)
 
     # -- making something else of it -----------------------------------------------------------------------
 

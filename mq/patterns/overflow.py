@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
+from types import MappingProxyType
 from typing import Unpack
 
 import trio
+from attrs import evolve
 from trio.lowlevel import checkpoint
 
 from ..message import Message
+from ..monitor import Statistics
 from ..options import OptionArguments
 from ..pipe import Pipe
 from ..socket import Socket
@@ -54,6 +58,15 @@ class Overflow(Socket):
 
     def _report_missed(self, pipe: Pipe) -> None:
         self._drop(pipe, self._missed.pop(pipe, 0), _BEHIND)
+
+    def statistics(self) -> Statistics:
+        """Return counters and queue lengths of this moment."""
+        known = super().statistics()
+        missed = sum(self._missed.values())
+        if not missed:
+            return known
+        dropped = Counter(known.dropped) + Counter({_BEHIND: missed})
+        return evolve(known, dropped=MappingProxyType(dict(dropped)))
 
     async def _wait_for_room(self, pipes: Iterable[Pipe], doing: str) -> bool:
         """Wait until something changes if one of ``pipes`` is full; return whether it was."""

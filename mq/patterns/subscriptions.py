@@ -8,12 +8,15 @@ from __future__ import annotations
 
 from bisect import insort
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 from ..message import Message
 from ..pipe import Pipe
 
 Pipes = dict[Pipe, None]
+
+_REMEMBERED = 20_000
+"""Beginnings of messages that are remembered, at most."""
 
 
 class Lengths(list[int]):
@@ -36,11 +39,19 @@ class Lengths(list[int]):
 
 
 class Subscriptions:
-    """What the peers of a publisher have subscribed to: a set of topics for each."""
+    """What the peers of a publisher have subscribed to: a set of topics for each.
+
+    Who gets a message is remembered by its beginning, as long as the longest topic, until something changes: most
+    programs say much about a few things.
+    """
 
     def __init__(self) -> None:
         self.topics: dict[bytes, Pipes] = {}
         self.lengths = Lengths()
+        self.longest = 0
+        """The length of the longest topic."""
+        self.remembered: dict[bytes, tuple[Pipe, ...]] = {}
+        """Who gets what, by the first `longest` bytes of it."""
         self._of: dict[Pipe, dict[bytes, None]] = {}
 
     def add(self, pipe: Pipe, topic: bytes) -> bool:
@@ -51,6 +62,7 @@ class Subscriptions:
             self.lengths.add(len(topic))
         self.topics[topic][pipe] = None
         self._of.setdefault(pipe, {})[topic] = None
+        self._changed()
         return first
 
     def remove(self, pipe: Pipe, topic: bytes) -> bool:
@@ -63,31 +75,53 @@ class Subscriptions:
         held.pop(topic, None)
         if not held:
             self._of.pop(pipe, None)
-        if pipes:
-            return False
-        del self.topics[topic]
-        self.lengths.discard(len(topic))
-        return True
+        if not pipes:
+            del self.topics[topic]
+            self.lengths.discard(len(topic))
+        self._changed()
+        return not pipes
 
-    def forget(self, pipe: Pipe) -> list[bytes]:
-        """Remove all that ``pipe`` has; return the topics that nobody has now."""
-        return [topic for topic in list(self._of.get(pipe, ())) if self.remove(pipe, topic)]
+    def forget(self, pipe: Pipe) -> dict[bytes, bool]:
+        """Remove all that ``pipe`` has; return each of these topics with whether nobody has it now."""
+        return {topic: self.remove(pipe, topic) for topic in list(self._of.get(pipe, ()))}
 
-    @property
-    def longest(self) -> int:
-        """The length of the longest topic; 0 when there is none."""
-        return self.lengths[-1] if self.lengths else 0
+    def _changed(self) -> None:
+        self.longest = self.lengths[-1] if self.lengths else 0
+        self.remembered.clear()
+
+    def recipients(self, topic: bytes) -> tuple[Pipe, ...]:
+        """As `match`, and remember it."""
+        if len(self.remembered) >= _REMEMBERED:
+            self.remembered.clear()
+        found = self.remembered[topic[: self.longest]] = tuple(self.match(topic))
+        return found
 
     def match(self, topic: bytes) -> Mapping[Pipe, None]:
         """Return who wants a message that starts with ``topic``."""
         found: Pipes = {}
         for length in self.lengths:
-            found.update(self.topics.get(topic[:length], ()) if length <= len(topic) else ())
+            if length > len(topic):
+                break
+            found.update(self.topics.get(topic[:length], ()))
         return found
 
 
 _FEW = 8
 """Topics up to which one call that tries them all is faster than looking up beginnings."""
+
+
+class _Matches(dict[bytes, bool]):
+    """What is known of beginnings of messages, looked up when first asked for."""
+
+    def __init__(self, match: Callable[[bytes], bool]) -> None:
+        super().__init__()
+        self._match = match
+
+    def __missing__(self, beginning: bytes) -> bool:
+        if len(self) >= _REMEMBERED:
+            self.clear()
+        found = self[beginning] = self._match(beginning)
+        return found
 
 
 class Topics:
@@ -97,6 +131,8 @@ class Topics:
         self._counts: Counter[bytes] = Counter()
         self._lengths = Lengths()
         self._few: tuple[bytes, ...] | None = ()
+        self._longest = 0
+        self._matches = _Matches(self.match)
 
     def __len__(self) -> int:
         return len(self._counts)
@@ -113,7 +149,7 @@ class Topics:
         if self._counts[topic] > 1:
             return False
         self._lengths.add(len(topic))
-        self._find_few()
+        self._changed()
         return True
 
     def remove(self, topic: bytes) -> bool:
@@ -125,11 +161,13 @@ class Topics:
             return False
         del self._counts[topic]
         self._lengths.discard(len(topic))
-        self._find_few()
+        self._changed()
         return True
 
-    def _find_few(self) -> None:
+    def _changed(self) -> None:
         self._few = tuple(self._counts) if len(self._counts) <= _FEW else None
+        self._longest = self._lengths[-1] if self._lengths else 0
+        self._matches.clear()
 
     def match(self, message: bytes) -> bool:
         """Return whether ``message`` starts with one of the topics."""
@@ -140,16 +178,12 @@ class Topics:
 
     def sift(self, batch: list[Message]) -> list[Message]:
         """Return the messages of ``batch`` that match by their first frame."""
-        few = self._few
-        if few is None:
-            return [message for message in batch if self.match(message if isinstance(message, bytes) else message[0])]
-        if b"" in few:
+        few, longest, matches = self._few, self._longest, self._matches
+        if few is not None and b"" in few:
             return batch
         try:
-            return [message for message in batch if message.startswith(few)]  # type: ignore[union-attr]
-        except AttributeError:  # a message of several frames is among them
-            return [
-                message
-                for message in batch
-                if (message if isinstance(message, bytes) else message[0]).startswith(few)
-            ]
+            if few is not None:
+                return [message for message in batch if message.startswith(few)]  # type: ignore[union-attr]
+            return [message for message in batch if matches[message[:longest]]]  # type: ignore[index]
+        except (AttributeError, TypeError):  # a message of several frames is among them
+            return [message for message in batch if self.match(message if isinstance(message, bytes) else message[0])]

@@ -45,6 +45,15 @@ class Raw:
             size = int.from_bytes(bytes([size]) + await self.hear(7), "big")
         return flags, await self.hear(size)
 
+    async def skip(self, size: int) -> None:
+        """Wait for exactly ``size`` bytes, and forget them."""
+        size -= len(self.heard)
+        self.heard = self.heard[len(self.heard) + size :] if size < 0 else b""
+        while size > 0:
+            data = await self.stream.receive_some(min(size, 1 << 20))
+            assert data, "the stream ended"
+            size -= len(data)
+
     async def hear_end(self) -> bytes:
         """Wait until the other side ends the connection, and return what it said until then."""
         with suppress(trio.BrokenResourceError):

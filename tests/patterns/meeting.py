@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 
 import trio
 from trio.testing import wait_all_tasks_blocked
 
 import mq
+
+from ..conftest import married
 
 HUGE = bytes(48 * 1024 * 1024)
 """More than the kernel's buffers hold, so that a socket filled with it stays full: tcp's grow behind one's back."""
@@ -49,3 +53,21 @@ async def fill(socket: Any, body: bytes) -> int:
             sent += 1
         except trio.WouldBlock:
             return sent
+
+
+@asynccontextmanager
+async def subscribed(pub: Any, sub: Any, endpoint: str, *topics: bytes) -> AsyncIterator[tuple[Any, Any]]:
+    """Marry a publisher, which binds, and a SUB, and wait until each of ``topics`` is subscribed to."""
+    async with married(pub, sub, endpoint):
+        for topic in topics:
+            sub.subscribe(topic)
+            await pub.wait_subscribed(topic)
+        yield pub, sub
+
+
+async def receive_until(socket: Any, end: bytes) -> list[bytes]:
+    """Receive what comes before ``end``."""
+    got: list[bytes] = []
+    while (message := await socket.receive()) != end:
+        got.append(message)
+    return got

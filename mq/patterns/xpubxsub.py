@@ -1,0 +1,202 @@
+"""XPUB and XSUB (RFC 29): PUB and SUB with the subscriptions in the program's hands."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any, Unpack
+
+import trio
+
+from ..message import Buffer, Cancel, Message, Subscribe, as_frame, as_message
+from ..options import OptionArguments
+from ..pipe import Pipe
+from .fanout import FanOut
+from .incoming import FairQueueMultipart
+from .pubsub import Publisher, Subscriber, as_topic, requests_of, usable
+
+
+class XPub(Publisher, FairQueueMultipart, trio.abc.Channel[bytes]):
+    """As `Pub`, and receive the subscriptions: ``b"\\x01" + topic``, and ``b"\\x00" + topic`` when one ends.
+
+    Received is the first subscription to each topic and the end of the last, in the order in which they took effect;
+    with ``xpub_verbose``, ``xpub_verboser`` and ``xpub_manual`` more. What peers send otherwise is received as well.
+    When ``receive_hwm`` of a peer's messages wait to be received, its further ones wait to take effect.
+    """
+
+    socket_type = "XPUB"
+    _translates = True
+
+    def __init__(self, **options: Unpack[OptionArguments]) -> None:
+        super().__init__(**options)
+        self._manual = self.options.xpub_manual or self.options.xpub_manual_last_value
+        self._asked: dict[Pipe, dict[bytes, None]] = {}
+        """With ``xpub_manual``, the topics that each peer asked for, whatever it was given."""
+        self._asking: Pipe | None = None
+        """Whose request was received last."""
+        self._favoured: Pipe | None = None
+        """Who alone is to get the next message."""
+
+    def subscribe(self, topic: bytes) -> None:
+        """With ``xpub_manual``: subscribe the peer whose request was received last to ``topic``.
+
+        Does nothing when that peer has gone. Raises ValueError without ``xpub_manual``, and when nothing was received.
+        """
+        pipe = self._answering("subscribe")
+        topic = as_topic(topic)
+        if usable(pipe):
+            self._subscribe(pipe, topic)
+            if self.options.xpub_manual_last_value:
+                self._favoured = pipe
+
+    def unsubscribe(self, topic: bytes) -> None:
+        """With ``xpub_manual``: undo what `subscribe` did for the peer whose request was received last."""
+        self._subscriptions.remove(self._answering("unsubscribe"), as_topic(topic))
+
+    def _answering(self, what: str) -> Pipe:
+        self._check_open()
+        if not self._manual:
+            raise ValueError(f"{what}() on an XPub is for xpub_manual=True; without it, peers subscribe by themselves")
+        if self._asking is None:
+            raise ValueError(f"{what}() answers a request: receive one first")
+        return self._asking
+
+    def _recipients(self, message: Message) -> Mapping[Pipe, None]:
+        found = super()._recipients(message)
+        if self._favoured is not None:
+            return {pipe: None for pipe in found if pipe is self._favoured}
+        return found
+
+    def _give(self, message: Message) -> None:
+        super()._give(message)
+        self._favoured = None
+
+    # -- what is received ----------------------------------------------------------------------------------
+
+    def _show(self, pipe: Pipe, message: Message) -> None:
+        """Have ``message`` received after all that was shown before, from whichever peer.
+
+        A pipe stands in the ring once for each of its messages: in turns, the end of a subscription would overtake the
+        beginning of another.
+        """
+        pipe.ready.append(message)
+        self._readable.append(pipe)
+        self._rouse(pipe, 1)
+
+    def _pop(self) -> Any:
+        if not self._readable:
+            raise trio.WouldBlock
+        self._received += 1
+        self._receive_turn -= 1
+        pipe = self._asking = self._readable.popleft()
+        message = pipe.ready.popleft()
+        if pipe.inbox and pipe.connected:
+            self._fetch(pipe)
+        return message
+
+    def _arrived(self, pipe: Pipe) -> None:
+        if not self._closing:
+            self._fetch(pipe)
+
+    def _fetch(self, pipe: Pipe) -> None:
+        """Heed what has come, unless the requests that nobody receives are too many."""
+        inbox = pipe.inbox
+        inbox.asleep = True
+        while inbox and len(pipe.ready) < inbox.capacity:
+            self._heed(pipe, inbox.popleft())
+        if not inbox:
+            self._resume(pipe)
+
+    def _request(self, pipe: Pipe, request: Subscribe | Cancel) -> None:
+        own = self.options
+        topic = bytes(request)
+        cancels = isinstance(request, Cancel)
+        if self._manual:
+            asked = self._asked.setdefault(pipe, {})
+            if cancels:
+                asked.pop(topic, None)
+            else:
+                asked[topic] = None
+            tell = True
+        elif cancels:
+            tell = self._subscriptions.remove(pipe, topic) or own.xpub_verboser
+        else:
+            tell = self._subscribe(pipe, topic) or own.xpub_verbose or own.xpub_verboser
+        if tell:
+            self._show(pipe, (b"\0" if cancels else b"\1") + topic)
+
+    def _upstream(self, pipe: Pipe, message: Message) -> None:
+        self._show(pipe, message)
+
+    def _pipe_lost(self, pipe: Pipe) -> None:
+        while pipe.inbox and not self._closing:
+            self._heed(pipe, pipe.inbox.popleft())
+        super()._pipe_lost(pipe)
+
+    def _unsubscribe_all(self, pipe: Pipe) -> None:
+        forgotten = self._subscriptions.forget(pipe)
+        if self._manual:  # what ends is what it asked for, not what it was given
+            forgotten = dict.fromkeys(self._asked.pop(pipe, ()), True)
+        if self._favoured is pipe:
+            self._favoured = None
+        if not self._closing:
+            for topic, was_last in forgotten.items():
+                if was_last or self.options.xpub_verboser:
+                    self._show(pipe, b"\0" + topic)
+
+    def _abandon(self, pipe: Pipe) -> None:
+        """Keep what was shown: it has taken effect."""
+
+
+class XSub(Subscriber, FanOut, trio.abc.Channel[bytes]):
+    """As `Sub`, with subscriptions sent as messages: ``b"\\x01" + topic``, and ``b"\\x00" + topic`` to end one.
+
+    Any other message goes upstream: to each peer, also to one that is yet to be connected to, as long as there is room
+    in its queue. What is received is not filtered here.
+    """
+
+    socket_type = "XSUB"
+    fans_out = False
+
+    async def send(self, message: bytes) -> None:
+        """Send a subscription, a cancellation or any other message to all peers. Waits for nobody.
+
+        A send is a checkpoint only at every 256th message.
+        """
+        self._check_open()
+        await self._take_turn()
+        self.send_nowait(message)
+
+    async def send_multipart(self, frames: Iterable[Buffer]) -> None:
+        """As `send`, for a message of one or more frames; each that begins like a subscription is taken for one."""
+        self._check_open()
+        await self._take_turn()
+        self.send_multipart_nowait(frames)
+
+    def send_nowait(self, message: bytes) -> None:
+        """As `send`, which never waits for a peer."""
+        self._check_open()
+        self._give(as_frame(message))
+
+    def send_multipart_nowait(self, frames: Iterable[Buffer]) -> None:
+        """As `send_multipart`, which never waits for a peer."""
+        self._check_open()
+        self._give(as_message(frames))
+
+    def _give(self, message: Message) -> None:
+        self._sent += 1
+        self._send_turn -= 1
+        requests, rest = requests_of(message, only_first=self.options.only_first_subscribe)
+        for request in requests:
+            self._request(request)
+        if rest is not None:
+            self._deliver(rest, [pipe for pipe in self._pipes if not pipe.retired])
+
+    def _request(self, request: Subscribe | Cancel) -> None:
+        topic = bytes(request)
+        if isinstance(request, Subscribe):
+            self._held.add(topic)
+            self._ask(request)
+            return
+        last = topic in self._held and self._held.remove(topic)
+        if last or self.options.xsub_verbose_unsubscribe:
+            self._ask(request)
