@@ -256,7 +256,7 @@ async def test_a_slow_subscriber_holds_up_a_forwarder_that_drops_nothing(endpoin
 async def test_a_message_that_waited_for_room_at_the_end_is_reported(endpoint: str, deadline: None) -> None:
     other = endpoint if endpoint.endswith("*") else f"{endpoint}-2"
     async with opened(
-        mq.Push(), mq.Pull(), mq.XPub(xpub_nodrop=True, send_hwm=1, linger=0.0), mq.Sub(receive_hwm=1)
+        mq.Push(linger=0.0), mq.Pull(), mq.XPub(xpub_nodrop=True, send_hwm=1, linger=0.0), mq.Sub(receive_hwm=1)
     ) as (push, pull, xpub, sub):
         push.connect(pull.bind(endpoint))
         sub.connect(xpub.bind(other))
