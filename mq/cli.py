@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import argparse
 import logging
-import os
 import signal
-import sys
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 
@@ -95,7 +93,6 @@ def _first(error: BaseException) -> BaseException:
 
 def _status_of(error: BaseException, command: str) -> int:
     if isinstance(error, BrokenPipeError):  # whoever read our output has had enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     if isinstance(error, (Misused, Trouble, Error, OSError)):
         say(f"python -m mq {command}: {error}")

@@ -40,7 +40,8 @@ examples:
   python -m mq pull -b ipc:///tmp/files --format raw --count 1 > photo.jpg
 """),
     "pub": ("publish each line to whoever has subscribed to what it begins with", """\
-Waits for a first subscriber, as what is published before is lost; --wait 0 does not.
+Waits for a first subscriber, as what is published before is lost; --wait 0 does not. A subscriber that is too slow
+misses messages, which is told at the end, by exit status 1; with -o xpub_nodrop=true it is waited for.
 
 examples:
   python -m mq pub --bind 'tcp://*:5556' < news.txt
