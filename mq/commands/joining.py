@@ -6,6 +6,9 @@ import argparse
 from contextlib import AsyncExitStack
 from typing import Any
 
+from attrs import fields_dict
+
+from ..options import Options
 from ..patterns.pair import Pair
 from ..patterns.pipeline import Pull, Push
 from ..patterns.pubsub import Pub, Sub, XSub
@@ -39,17 +42,22 @@ def add_proxy(parser: argparse.ArgumentParser) -> None:
 
 async def run_proxy(chosen: argparse.Namespace) -> None:
     """Pass messages on until told to stop."""
-    given = arguments.options(chosen)
+    options = arguments.options(chosen)
+    sides = [KINDS[chosen.frontend_type], KINDS[chosen.backend_type]]
+    for name in options:
+        if not any(_is_for(name, kind) for kind in sides):
+            raise Misused(f"neither a {sides[0].__name__} nor a {sides[1].__name__} has the option {name!r}")
     async with AsyncExitStack() as stack:
 
         async def opened(kind: type[Socket], endpoints: str) -> Any:
             places = [arguments.split_endpoint(each) for each in endpoints.split(",") if each]
             if not places:
                 raise Misused(f"the {kind.__name__} of the proxy has no endpoint")
+            given = {name: value for name, value in options.items() if _is_for(name, kind)}
             return await stack.enter_async_context(opened_at(kind, given, places, verbose=chosen.verbose))
 
-        frontend = await opened(KINDS[chosen.frontend_type], chosen.frontend_endpoints)
-        backend = await opened(KINDS[chosen.backend_type], chosen.backend_endpoints)
+        frontend = await opened(sides[0], chosen.frontend_endpoints)
+        backend = await opened(sides[1], chosen.backend_endpoints)
         capture = control = None
         if chosen.capture is not None:
             capture = await opened(_CAPTURES[chosen.capture_type], chosen.capture)
@@ -61,6 +69,11 @@ async def run_proxy(chosen: argparse.Namespace) -> None:
             await proxy(frontend, backend, capture, control)
         except (TypeError, ValueError) as error:
             raise Misused(str(error)) from None
+
+
+def _is_for(option: str, kind: type[Socket]) -> bool:
+    types = fields_dict(Options)[option].metadata["types"]
+    return not types or kind.socket_type in types
 
 
 def _subscribe(source: Any, *, xsub: bool) -> None:

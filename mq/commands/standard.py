@@ -6,8 +6,9 @@ Reads and writes block a thread: what stands at the other end may share the desc
 from __future__ import annotations
 
 import os
+import stat
 import sys
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Iterable
 
 import trio
 
@@ -63,6 +64,24 @@ async def write(data: bytes) -> None:
             left = left[os.write(1, left) :]
 
     await trio.to_thread.run_sync(write_all, abandon_on_cancel=True)
+
+
+async def while_read(work: Callable[[], Awaitable[None]]) -> None:
+    """Do ``work``, until nobody reads standard output any more: a pipe then raises BrokenPipeError at once."""
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(_until_unread)
+        await work()
+        nursery.cancel_scope.cancel()
+
+
+async def _until_unread() -> None:
+    try:
+        is_pipe = stat.S_ISFIFO(os.fstat(1).st_mode)
+    except OSError:
+        return
+    if is_pipe:
+        await trio.lowlevel.wait_readable(1)  # the end that is written to has nothing to read: its other end is gone
+        raise BrokenPipeError
 
 
 async def write_messages(form: Format, messages: Iterable[list[bytes]]) -> None:

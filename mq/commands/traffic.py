@@ -24,7 +24,7 @@ from . import arguments, formats
 from .errors import Misused, Trouble
 from .formats import Format
 from .opening import opened, wait_for_peers
-from .standard import Input, say, write_messages
+from .standard import Input, say, while_read, write_messages
 
 KINDS: dict[str, type[Socket]] = {
     kind.__name__.lower(): kind
@@ -44,8 +44,8 @@ def add_arguments(parser: argparse.ArgumentParser, kind: type[Socket]) -> None:
     sends, receives = hasattr(kind, "send"), hasattr(kind, "receive")
     arguments.endpoints(parser)
     if issubclass(kind, (Sub, XSub)):
-        parser.add_argument("--subscribe", action="append", metavar="TOPIC",
-                            help="receive what begins with it; any number (default: everything)")  # fmt: skip
+        parser.add_argument("--subscribe", action="append", metavar="TOPIC", help=(
+            f"receive what begins with it; any number (default: {'everything' if issubclass(kind, Sub) else 'none'})"))
     if issubclass(kind, Dish):
         parser.add_argument("--join", action="append", metavar="GROUP", help="receive what is for it; any number")
     if issubclass(kind, Radio):
@@ -94,7 +94,7 @@ async def run(kind: type[Socket], chosen: argparse.Namespace) -> None:
         if not receives:
             await talk.send_all(limit=chosen.count)
         elif not sends or chosen.no_input:
-            await talk.receive_all()
+            await while_read(talk.receive_all)
         else:
             await talk.both()
         if talk.failed:
@@ -103,11 +103,12 @@ async def run(kind: type[Socket], chosen: argparse.Namespace) -> None:
 
 def _ask_for_messages(socket: Any, chosen: argparse.Namespace) -> None:
     if isinstance(socket, (Sub, XSub)):
-        for topic in [b""] if chosen.subscribe is None else map(str.encode, chosen.subscribe):
+        everything = [""] if isinstance(socket, Sub) else []
+        for topic in everything if chosen.subscribe is None else chosen.subscribe:
             if isinstance(socket, Sub):
-                socket.subscribe(topic)
+                socket.subscribe(topic.encode())
             else:
-                socket.send_nowait(b"\1" + topic)
+                socket.send_nowait(b"\1" + topic.encode())
     if isinstance(socket, Dish):
         if not chosen.join:
             raise Misused("a dish receives nothing before it joins a group: --join GROUP")

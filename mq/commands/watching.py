@@ -12,7 +12,7 @@ from attrs import asdict
 from ..monitor import Event
 from . import arguments
 from .opening import line_of, opened_at, places_of
-from .standard import write
+from .standard import while_read, write
 from .traffic import KINDS
 
 
@@ -41,7 +41,7 @@ async def monitor(chosen: argparse.Namespace) -> None:
 
     places = places_of(chosen)
     async with opened_at(KINDS[chosen.type], arguments.options(chosen), places, verbose=chosen.verbose, watch=show):
-        await enough.wait()
+        await while_read(enough.wait)
 
 
 def _shown(event: Event, form: str) -> bytes:

@@ -275,6 +275,17 @@ def test_a_proxy_joins_captures_and_obeys(ipc: str) -> None:
         assert proxy.process.wait(PATIENCE) == 0
 
 
+def test_a_proxy_gives_each_side_the_options_that_it_has(ipc: str) -> None:
+    arguments = ("proxy", "xsub", f"@{ipc}-in", "xpub", f"@{ipc}-out", "-o", "xpub_nodrop=yes", "--hwm", "2")
+    with running(*arguments), running("sub", f"{ipc}-out", "--count", "500") as sub:
+        lines = "".join(f"{number}\n" for number in range(500))
+        assert done("pub", f"{ipc}-in", "-o", "xpub_nodrop=yes", "--hwm", "2", given=lines.encode()).returncode == 0
+        assert sub.end()[:2] == (0, lines)
+    refused = done(*arguments[:5], "-o", "router_mandatory=yes")
+    assert refused.returncode == 2
+    assert b"neither a XSub nor a XPub has the option 'router_mandatory'" in refused.stderr
+
+
 def test_a_proxy_of_types_that_do_not_fit_says_so(ipc: str) -> None:
     failed = done("proxy", "pull", f"@{ipc}-1", "pull", f"@{ipc}-2")
     assert failed.returncode == 2
@@ -378,6 +389,14 @@ def test_a_reader_who_has_had_enough_ends_it(ipc: str) -> None:
             push.say("two\n")
             assert pull.process.wait(PATIENCE) == 0
             assert pull.stderr.read() == b""
+
+
+def test_it_ends_as_soon_as_nobody_reads_it() -> None:
+    with running("pull", "--bind", TCP) as pull:
+        pull.bound()
+        pull.stdout.close()
+        assert pull.process.wait(PATIENCE) == 0
+        assert pull.stderr.read() == b""
 
 
 def test_head_takes_one_line_and_all_end(tmp_path: Path, ipc: str) -> None:
