@@ -62,8 +62,9 @@ class Running:
 @contextmanager
 def running(*arguments: str, **options: Any) -> Iterator[Running]:
     """Run a command while the block lasts. Nobody outlives it."""
+    # Unbuffered, so that a line that is read takes nothing away from what end() collects.
     process = subprocess.Popen(
-        mq(*arguments), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, **options
+        mq(*arguments), bufsize=0, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, **options
     )
     command = Running(process)
     try:
