@@ -40,6 +40,7 @@ from .patterns.pubsub import Pub, Sub
 from .patterns.raw import Stream
 from .patterns.reqrep import Rep, Req
 from .patterns.xpubxsub import XPub, XSub
+from .proxy import proxy
 from .socket import Socket
 
 __version__ = "0.1.0"
@@ -93,4 +94,5 @@ __all__ = [
     "WrongThread",
     "XPub",
     "XSub",
+    "proxy",
 ]

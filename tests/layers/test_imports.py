@@ -32,7 +32,8 @@ FILES = {
 }
 """The room of each file that lies directly in mq/."""
 
-FOLDERS = {"protocols": "protocols", "transports": "transports", "links": "links", "patterns": "patterns"}
+FOLDERS = {"protocols": "protocols", "transports": "transports", "links": "links", "patterns": "patterns",
+           "commands": "surface"}  # fmt: skip
 """The room of each folder in mq/."""
 
 MAY_IMPORT = {

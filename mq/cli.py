@@ -1,0 +1,100 @@
+"""What can be done from the command line? `python -m mq COMMAND`, and how it ends."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import signal
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
+
+import trio
+
+from . import __version__
+from .commands import asking, benching, joining, pinging, traffic, watching
+from .commands.errors import Misused, Trouble
+from .commands.standard import say
+from .commands.words import ABOUT, COMMANDS
+from .errors import Error
+
+Work = Callable[[argparse.Namespace], Awaitable[None]]
+
+_OTHERS: dict[str, tuple[Callable[[argparse.ArgumentParser], None], Work]] = {
+    "req": (asking.add_req, asking.req),
+    "rep": (asking.add_rep, asking.rep),
+    "proxy": (joining.add_proxy, joining.run_proxy),
+    "monitor": (watching.add_monitor, watching.monitor),
+    "ping": (pinging.add_ping, pinging.ping),
+    "bench": (benching.add_bench, benching.bench),
+}
+"""The commands that are more than a socket in a pipe."""
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return what reads the command line."""
+    program = argparse.ArgumentParser(
+        prog="python -m mq", description=ABOUT[0], epilog=ABOUT[1], formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    program.add_argument("--version", action="version", version=f"mq {__version__}")
+    commands = program.add_subparsers(dest="command", required=True, metavar="COMMAND", title="commands")
+    for name, (short, long) in COMMANDS.items():
+        command = commands.add_parser(
+            name, help=short, description=f"{short[0].upper()}{short[1:]}.", epilog=long,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )  # fmt: skip
+        if name in _OTHERS:
+            add_arguments, work = _OTHERS[name]
+            add_arguments(command)
+        else:
+            kind = traffic.KINDS[name]
+            traffic.add_arguments(command, kind)
+            work = partial(traffic.run, kind)
+        command.set_defaults(work=work)
+    return program
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command. Returns 0, 1 for trouble on the way, 2 for what cannot be, 128 and more for signals."""
+    chosen = parser().parse_args(arguments)
+    logging.basicConfig(format="%(message)s", level=logging.INFO if chosen.verbose else logging.WARNING)
+    try:
+        return trio.run(_run, chosen)
+    except KeyboardInterrupt:
+        return 128 + signal.SIGINT
+
+
+async def _run(chosen: argparse.Namespace) -> int:
+    """Do the work until it is done, fails, or a signal comes."""
+    status = 0
+    with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+        async with trio.open_nursery() as nursery:
+
+            async def obey_signals() -> None:
+                nonlocal status
+                async for number in signals:
+                    status = 128 + number
+                    nursery.cancel_scope.cancel()
+
+            nursery.start_soon(obey_signals)
+            try:
+                await chosen.work(chosen)
+            except Exception as error:
+                status = _status_of(_first(error), chosen.command)
+            nursery.cancel_scope.cancel()
+    return status
+
+
+def _first(error: BaseException) -> BaseException:
+    """Return what went wrong first, when tasks have wrapped it."""
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error
+
+
+def _status_of(error: BaseException, command: str) -> int:
+    if isinstance(error, BrokenPipeError):  # whoever read our output has had enough
+        return 0
+    if isinstance(error, (Misused, Trouble, Error, OSError)):
+        say(f"python -m mq {command}: {error}")
+        return 2 if isinstance(error, Misused) else 1
+    raise error

@@ -1,0 +1,1 @@
+"""What does each command do? One file per kind of command, and what they share."""

@@ -1,0 +1,168 @@
+"""How is a message written down? As a line, escaped, in hexadecimal, as JSON, or just as its bytes."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+
+from attrs import evolve, frozen
+
+TAB = b"\t"
+
+_ESCAPES = {b"n": b"\n", b"r": b"\r", b"t": b"\t", b"0": b"\0", b"\\": b"\\"}
+_ESCAPED = re.compile(rb"\\(x[0-9a-fA-F]{2}|.|$)", re.S)
+_UNSAFE = re.compile(rb"[^ -\[\]-~]")
+_NAMES = {code: name for name, code in _ESCAPES.items()}
+_PLAIN_ADDRESS = re.compile(rb"(?!0x)[!-.0-~]+")
+
+
+@frozen
+class Format:
+    """How messages become text and back. ``whole`` formats take all of the input for one message."""
+
+    read: Callable[[bytes], list[bytes]]
+    write: Callable[[list[bytes]], bytes]
+    whole: bool = False
+
+
+def make(
+    name: str, separator: bytes | None, *, output: str | None = None, named: bool = False, once: bool = False
+) -> Format:
+    """Return the format called ``name``, which writes as the one called ``output`` does, if that is given.
+
+    ``separator`` stands between frames; without one, a line that is read is one frame, and a tab is written. With
+    ``once``, only the first of a line that is read counts. ``named`` messages begin with routing ids, which lines show
+    so that they can be typed.
+    """
+    between = TAB if separator is None else separator
+
+    def split(line: bytes) -> list[bytes]:
+        return [line] if separator is None else line.split(separator, 1 if once else -1)
+
+    def read_line(line: bytes) -> list[bytes]:
+        first, *rest = split(line)
+        return [*(read_envelope(first) if named else [first]), *rest]
+
+    def write_line(frames: list[bytes]) -> bytes:
+        return between.join(shorten_envelope(frames) if named else frames) + b"\n"
+
+    def read_escaped(line: bytes) -> list[bytes]:
+        return [unescape(part) for part in split(line)]
+
+    def write_escaped(frames: list[bytes]) -> bytes:
+        return between.join(map(escape, frames)) + b"\n"
+
+    formats = {
+        "lines": Format(read_line, write_line),
+        "escaped": Format(read_escaped, write_escaped),
+        "hex": Format(read_hex, lambda frames: b" ".join(map(show_hex, frames)) + b"\n"),
+        "json": Format(read_json, write_json),
+        "raw": Format(lambda text: [text], b"".join, whole=True),
+    }
+    return evolve(formats[name], write=formats[output or name].write)
+
+
+NAMES = ("lines", "escaped", "hex", "json", "raw")
+
+
+def unescape(text: bytes) -> bytes:
+    r"""Read ``\n``, ``\r``, ``\t``, ``\0``, ``\\`` and ``\xNN``."""
+
+    def character(match: re.Match[bytes]) -> bytes:
+        code = match[1]
+        if code.startswith(b"x") and len(code) == 3:
+            return bytes.fromhex(code[1:].decode())
+        if code not in _ESCAPES:
+            shown = match[0].decode(errors="backslashreplace")
+            raise ValueError(rf"{shown} is no escape; there are \n \r \t \0 \\ and \xNN, as in \x7f")
+        return _ESCAPES[code]
+
+    return _ESCAPED.sub(character, text)
+
+
+def escape(frame: bytes) -> bytes:
+    """Undo `unescape`, for any bytes."""
+    return _UNSAFE.sub(
+        lambda match: b"\\" + (_NAMES.get(match[0]) or b"x%02x" % match[0][0]), frame
+    )
+
+
+def shorten_envelope(frames: list[bytes]) -> list[bytes]:
+    """Put routing ids into one frame that can be read and typed.
+
+    ``ann`` is a routing id of text, ``0x00e3c1a45d`` one of other bytes; where a REQ or REP is at the other end, all
+    frames up to the empty one that it has there are joined, as in ``0x00e3c1a45d/0x0000002a/``.
+    """
+    first, *rest = frames
+    if b"" not in rest[:-1]:
+        return [show_address(first), *rest]
+    end = rest.index(b"")
+    return [b"/".join([show_address(first), *map(show_address, rest[:end]), b""]), *rest[end + 1 :]]
+
+
+def read_envelope(text: bytes) -> list[bytes]:
+    """Undo `shorten_envelope`, for its first frame."""
+    return [read_address(part) for part in text.split(b"/")]
+
+
+def show_address(address: bytes) -> bytes:
+    return address if _PLAIN_ADDRESS.fullmatch(address) else b"0x" + address.hex().encode()
+
+
+def read_address(text: bytes) -> bytes:
+    if not text.startswith(b"0x"):
+        return text
+    try:
+        return bytes.fromhex(text[2:].decode())
+    except ValueError:
+        raise ValueError(f"{text.decode(errors='replace')!r} is no routing id, as 0x00e3c1a45d is") from None
+
+
+def show_hex(frame: bytes) -> bytes:
+    return frame.hex().encode() or b"-"
+
+
+def read_hex(line: bytes) -> list[bytes]:
+    """Read frames in hexadecimal with spaces between them; ``-`` is an empty one."""
+    try:
+        return [b"" if part == b"-" else bytes.fromhex(part.decode()) for part in line.split() or [b"-"]]
+    except ValueError:
+        text = line.decode(errors="replace")
+        raise ValueError(f"{text!r} is not hexadecimal: write two digits a byte, as in '68656c6c6f'") from None
+
+
+def read_json(line: bytes) -> list[bytes]:
+    """Read a JSON string, or an array of them; ``{"hex": "00ff"}`` stands for bytes that are no text."""
+    try:
+        value = json.loads(line)
+    except ValueError as error:
+        raise ValueError(f"this is not JSON: {error}") from None
+    frames = value if isinstance(value, list) else [value]
+    if not frames:
+        raise ValueError("a message has at least one frame, got []")
+    return [_frame_of(each) for each in frames]
+
+
+def _frame_of(value: object) -> bytes:
+    if isinstance(value, str):
+        return value.encode()
+    if isinstance(value, dict) and value.keys() == {"hex"} and isinstance(value["hex"], str):
+        return b"".join(read_hex(value["hex"].encode() or b"-"))
+    raise ValueError(
+        f"a frame is a JSON string, or {{\"hex\": \"00ff\"}}; got {json.dumps(value)}. "
+        "To send JSON as it is, use the format 'lines'"
+    )
+
+
+def write_json(frames: list[bytes]) -> bytes:
+    """Undo `read_json`: a message of one frame is written as a string."""
+    values = [_value_of(frame) for frame in frames]
+    return json.dumps(values if len(values) > 1 else values[0], ensure_ascii=False).encode() + b"\n"
+
+
+def _value_of(frame: bytes) -> str | dict[str, str]:
+    try:
+        return frame.decode()
+    except UnicodeDecodeError:
+        return {"hex": frame.hex()}

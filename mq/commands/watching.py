@@ -1,0 +1,50 @@
+"""What happens to the links of a socket? The command monitor."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+
+import trio
+from attrs import asdict
+
+from ..monitor import Event
+from . import arguments
+from .opening import line_of, opened_at, places_of
+from .standard import while_read, write
+from .traffic import KINDS
+
+
+def add_monitor(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("type", choices=KINDS, type=str.lower, metavar="TYPE",
+                        help=f"of the socket that is opened: {', '.join(sorted(KINDS))}")  # fmt: skip
+    arguments.endpoints(parser)
+    parser.add_argument("-n", "--count", type=arguments.whole(1), metavar="N", help="end after N events")
+    parser.add_argument("-f", "--format", choices=("lines", "json"), default="lines",
+                        help="an event is a line, or an object of JSON on a line")  # fmt: skip
+    arguments.socket(parser)
+
+
+async def monitor(chosen: argparse.Namespace) -> None:
+    """Write the events of a socket, which neither sends nor receives."""
+    left = chosen.count or math.inf
+    enough = trio.Event()
+
+    async def show(event: Event) -> None:
+        nonlocal left
+        if left:
+            await write(_shown(event, chosen.format))
+            left -= 1
+        if not left:
+            enough.set()
+
+    places = places_of(chosen)
+    async with opened_at(KINDS[chosen.type], arguments.options(chosen), places, verbose=chosen.verbose, watch=show):
+        await while_read(enough.wait)
+
+
+def _shown(event: Event, form: str) -> bytes:
+    if form == "lines":
+        return line_of(event).encode() + b"\n"
+    return json.dumps({"event": type(event).__name__, **asdict(event)}).encode() + b"\n"
