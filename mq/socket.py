@@ -484,7 +484,7 @@ class Socket(home.Resident):
             self._hinted = True
             # To listen and wait for whoever may come is what servers do.
             listens = all(place.listener is not None for place in self._places)
-            serves = doing.startswith("receive") and self._places and listens and not self._trouble
+            serves = doing.startswith(("receive", "serve")) and self._places and listens and not self._trouble
             level = logging.INFO if serves else logging.WARNING
             log.log(level, "%s.%s() waits: %s", self._name, doing, self._whereabouts())
         self._check_open()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable
-from typing import TypeAlias, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 import trio
 
@@ -12,8 +12,8 @@ from ..message import Message, as_frame, as_message
 
 log = logging.getLogger("mq")
 
-Handler: TypeAlias = Callable[[Message], Awaitable[Message | None]]
-"""``await handler(message)`` returns the reply, or None for none."""
+Handler: TypeAlias = Callable[[Any], Awaitable[Message | None]]
+"""``await handler(message)`` returns the reply, or None for none. Handlers are typed for what they expect."""
 OnError: TypeAlias = Callable[[Exception], Message | None]
 """Make a reply of what a handler raised, or None for none."""
 T = TypeVar("T")
