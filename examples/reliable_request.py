@@ -77,7 +77,7 @@ async def ask_all(endpoints: list[str]) -> None:
 # The servers ------------------------------------------------------------------------------------------------
 
 
-async def serve(name: str, endpoint: str, dies_at: int, sleeps_at: int) -> None:
+async def serve(dies_at: int, sleeps_at: int, name: str, endpoint: str) -> None:
     """Square numbers, until the accident that was asked for."""
     count = 0
 
@@ -123,10 +123,12 @@ def arguments() -> argparse.Namespace:
 
 if __name__ == "__main__":
     chosen = arguments()
-    work = partial(serve, *chosen.serve, chosen.dies_at, chosen.sleeps_at) if chosen.serve else main
     status = 0
     try:
-        trio.run(work, restrict_keyboard_interrupt_to_checkpoints=True)
+        trio.run(
+            lambda: serve(chosen.dies_at, chosen.sleeps_at, *chosen.serve) if chosen.serve else main(),
+            restrict_keyboard_interrupt_to_checkpoints=True,
+        )
     except* KeyboardInterrupt:
         status = 130
     sys.exit(status)

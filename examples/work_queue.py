@@ -42,14 +42,14 @@ async def ventilate(push: mq.Push) -> None:
         await push.send_multipart([b"%d" % number, tile(number)])
 
 
-async def work(name: str, seconds: float, tiles: str, results: str) -> None:
+async def work(name: str, seconds: str, tiles: str, results: str) -> None:
     """Turn tiles into checksums, for ever. The next tile may wait here, but no more: others could do it sooner."""
     async with mq.Pull(receive_hwm=1) as pull, mq.Push() as push:
         pull.connect(tiles)
         push.connect(results)
         while True:
             number, data = await pull.receive_multipart()
-            await trio.sleep(seconds)
+            await trio.sleep(float(seconds))
             await push.send_multipart([name.encode(), number, b"%d" % zlib.crc32(data)])
 
 
@@ -90,11 +90,10 @@ def arguments() -> argparse.Namespace:
 
 if __name__ == "__main__":
     chosen = arguments()
-    name, seconds, *endpoints = chosen.work or ("", 0)
     status = 0
     try:
         trio.run(
-            partial(work, name, float(seconds), *endpoints) if name else main,
+            lambda: work(*chosen.work) if chosen.work else main(),
             restrict_keyboard_interrupt_to_checkpoints=True,
         )
     except* KeyboardInterrupt:

@@ -100,7 +100,7 @@ class Queue:
 # The workers ------------------------------------------------------------------------------------------------
 
 
-async def work(name: str, endpoint: str, accident: str) -> None:
+async def work(accident: str, name: str, endpoint: str) -> None:
     """Square numbers and give signs of life meanwhile; in the first job, meet with the accident that was asked for."""
 
     async def beat() -> None:
@@ -137,9 +137,9 @@ async def main() -> None:
         trio.open_nursery() as nursery,
     ):
         queue = Queue(back, nursery)
+        requests, endpoint = front.bind("ipc://*"), back.bind("ipc://*")
         nursery.start_soon(queue.listen)
         nursery.start_soon(front.serve, queue.do)
-        endpoint = back.bind("ipc://*")
         for name, accident in (("ann", ""), ("bob", "SIGKILL"), ("eve", "SIGSTOP")):
             command = [sys.executable, __file__, "--work", name, endpoint, "--accident", accident]
             # In a group of its own, Ctrl-C does not reach it: it is ours to end.
@@ -147,7 +147,7 @@ async def main() -> None:
             nursery.start_soon(run)
         await back.wait_connected(3)
 
-        req.connect(front.bind("ipc://*"))
+        req.connect(requests)
         results: list[int] = []
 
         async def ask(number: int) -> None:
@@ -172,7 +172,7 @@ if __name__ == "__main__":
     status = 0
     try:
         trio.run(
-            partial(work, *chosen.work, chosen.accident) if chosen.work else main,
+            lambda: work(chosen.accident, *chosen.work) if chosen.work else main(),
             restrict_keyboard_interrupt_to_checkpoints=True,
         )
     except* KeyboardInterrupt:

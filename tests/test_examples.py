@@ -43,8 +43,9 @@ def lines_of(name: str, directory: Path, *arguments: str) -> list[str]:
 
 def number_in(lines: list[str], pattern: str) -> str:
     """Return the number in the one line that is of ``pattern``."""
-    (match,) = (match for line in lines if (match := re.fullmatch(pattern, line)))
-    return match[1]
+    found = [match[1] for line in lines if (match := re.fullmatch(pattern, line))]
+    assert len(found) == 1, lines
+    return str(found[0])
 
 
 def test_hello_shares_ten_numbers_between_two_workers_and_adds_up(tmp_path: Path) -> None:
