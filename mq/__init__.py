@@ -39,6 +39,7 @@ from .patterns.pipeline import Gather, Pull, Push, Scatter
 from .patterns.pubsub import Pub, Sub, XPub, XSub
 from .patterns.raw import Stream
 from .patterns.reqrep import Rep, Req
+from .proxy import proxy
 from .socket import Socket
 
 __version__ = "0.1.0"
@@ -92,4 +93,5 @@ __all__ = [
     "WrongThread",
     "XPub",
     "XSub",
+    "proxy",
 ]

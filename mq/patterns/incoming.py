@@ -68,6 +68,13 @@ class Receiver(Socket):
             self._receivers.unpark()
         return message
 
+    async def _until_receivable(self, doing: str) -> None:
+        """Wait until a message is there, and take none."""
+        self._check_open()
+        while not self._readable:
+            await self._wait(doing)
+        self._receivers.unpark()  # one of them may have been passed over for us
+
     async def _wait(self, doing: str) -> None:
         """Wait until something may be there: read the only peer's connection here if that is possible."""
         pipe = self._only_peer

@@ -75,6 +75,13 @@ class RoundRobin(Socket, trio.abc.SendChannel[bytes]):
             self._senders.unpark()
         return pipe
 
+    async def _until_sendable(self, doing: str) -> None:
+        """Wait until a message could be queued for somebody, and send none."""
+        self._check_open()
+        while not self._ring:
+            await self._park(self._senders, doing)
+        self._senders.unpark()  # one of them may have been passed over for us
+
     def _put(self, message: Message) -> Pipe:
         """Queue ``message`` for the peer whose turn it is, and return its pipe."""
         ring = self._ring
