@@ -2,8 +2,10 @@
 
     python examples/broker.py
 
-Clients ask before anybody is there to answer; the requests wait. A worker comes, another joins it, the first leaves.
-No client notices anything of it: it asks the broker, and the broker asks whoever is there, in turn.
+The broker is two sockets and one call, ``mq.proxy``. Clients ask before anybody is there to answer; the requests wait.
+A worker comes, another joins it, the first leaves. No client notices anything of it: it asks the broker, and the broker
+asks whoever is there, in turn. (What a worker that dies has in its hands is lost, and its client waits: see
+reliable_request.py and worker_heartbeats.py.)
 """
 
 from __future__ import annotations
@@ -18,18 +20,6 @@ import mq
 
 CLIENTS, REQUESTS = 3, 4
 """How many clients ask in each round, and how often each."""
-
-
-async def broker(clients: mq.Router, workers: mq.Dealer) -> None:
-    """Pass requests on to the workers in turn, and replies back to who asked. Stops taking where others are slow."""
-    async with trio.open_nursery() as nursery:
-        nursery.start_soon(forward, clients, workers)
-        nursery.start_soon(forward, workers, clients)
-
-
-async def forward(source: mq.Router | mq.Dealer, target: mq.Router | mq.Dealer) -> None:
-    while True:
-        await target.send_multipart(await source.receive_multipart())
 
 
 async def worker(name: str, endpoint: str, task_status: trio.TaskStatus[trio.CancelScope]) -> None:
@@ -67,7 +57,7 @@ async def ask(endpoint: str) -> None:
 async def main() -> None:
     async with mq.Router() as clients, mq.Dealer() as workers, trio.open_nursery() as nursery:
         front, back = clients.bind("ipc://*"), workers.bind("ipc://*")
-        nursery.start_soon(broker, clients, workers)
+        nursery.start_soon(mq.proxy, clients, workers)
 
         print("clients ask, and nobody is there yet; then ann comes", flush=True)
         async with trio.open_nursery() as round_one:
