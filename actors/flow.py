@@ -7,11 +7,14 @@ from typing import Any
 
 import trio
 
-from actors.errors import ActorDied
+from actors.errors import ActorDied, StartFailed
 from actors.ledger import Entry, Ledger
+from actors.policy import Budget
+from actors.reasons import Exited, Lost, Signal
 from actors.ref import Ref
 from actors.root import Root, open_supervisor
 from actors.scopes import open_nursery
+from actors.spec import Child
 from actors.stage import PipelineError, Plan, Progress, Report, describe
 from actors.worker import Function, Shelved, Worker, shelved
 
@@ -27,6 +30,7 @@ class Run:
         self.ledger = Ledger(len(plan.stages), plan.room, plan.redeliveries, plan.ordered)
         self.delivered = self.failed = self.restarts = 0
         self.errors: list[PipelineError] = []
+        self.early_deaths = Budget(plan.intensity, plan.period)
         self.reading = trio.CancelScope()
         # Who waits for what: the reader for room, the feeders of each stage for items, delivery for results.
         self.room = trio.lowlevel.ParkingLot()
@@ -88,13 +92,25 @@ class Run:
         stage = self.plan.stages[number]
         name = f"{number}.{stage.name}.{worker}".replace("/", "_")
         own_process = stage.place == "process"
-        ref = await supervisor.start(Worker, function, own_process, place=stage.place, name=name)
+        ref = await self._start(supervisor, Child(Worker, function, own_process, place=stage.place, name=name))
         async with ref.monitor() as deaths, open_nursery() as nursery:
             for _ in range(stage.credit):
                 nursery.start_soon(self._feed, ref, number, worker)
             async for death in deaths:
                 self.restarts += not death.final
                 self._tell()
+
+    async def _start(self, supervisor: Root, worker: Child) -> Ref[Worker]:
+        """Start one worker, and again when it is killed before it serves: that says nothing of its function."""
+        while True:
+            try:
+                return await supervisor.start(worker)
+            except StartFailed as failed:
+                allowed, self.early_deaths = self.early_deaths.spend(trio.current_time())
+                if not (allowed and isinstance(failed.reason, Signal | Exited | Lost)):
+                    raise
+            self.restarts += 1
+            self._tell()
 
     async def _feed(self, ref: Ref[Worker], number: int, worker: int) -> None:
         """One batch after another: take it, let the worker run it, enter what came of it."""

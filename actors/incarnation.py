@@ -63,12 +63,13 @@ class Incarnation:
                 nursery.cancel_scope.cancel()
         except Exception as error:  # it could not even be started, or the place itself broke
             ending = Crashed(Failure.of(error))
-        if self._scope.cancelled_caught:
-            ending = ending or self.reason or Killed()
-        self.reason = ending or self._told or Lost("it left without a word")
-        self.phase = "ended"
-        self.settled.set()
-        self.ended.set()
+        finally:  # Ctrl-C goes on upwards, to a supervisor that will wait for our end
+            if self._scope.cancelled_caught:
+                ending = ending or self.reason or Killed()
+            self.reason = ending or self._told or Lost("it left without a word")
+            self.phase = "ended"
+            self.settled.set()
+            self.ended.set()
 
     async def _speak(self, control: Control) -> None:
         await control.send(Init(self.context), self._payload)

@@ -10,12 +10,12 @@ from pathlib import Path
 import attrs
 import trio
 
-from bench import inproc, latency, memory, throughput
+from bench import inproc, latency, memory, patterns, throughput
 from bench.report import Line, lines, write_json
 from bench.scenario import Scenario
 from bench.turn import BrokenRun, take_turn
 
-SCENARIOS = (*throughput.SCENARIOS, *latency.SCENARIOS, *inproc.SCENARIOS, *memory.SCENARIOS)
+SCENARIOS = (*throughput.SCENARIOS, *latency.SCENARIOS, *inproc.SCENARIOS, *memory.SCENARIOS, *patterns.SCENARIOS)
 
 DESCRIPTION = """\
 Measure mq against pyzmq and against bare Trio, in turns within one run (ours, theirs, ours, theirs, ...),

@@ -22,6 +22,7 @@ RESULT = "result "
 #: Only the library that plays is imported, so that no other weighs on it.
 LIBRARIES = {
     "mq": "bench.peers.ours",
+    "mq, 10 peers": "bench.peers.ours",
     "pyzmq": "bench.peers.pyzmq_blocking",
     "zmq.asyncio": "bench.peers.pyzmq_asyncio",
     "Trio stream": "bench.peers.bare_trio",
@@ -42,6 +43,10 @@ class Fellow:
     def hear(self) -> str:
         """The next line of the fellow; blocks the thread."""
         return self._heard.get()
+
+    def has_spoken(self) -> bool:
+        """Whether `hear` would return at once."""
+        return not self._heard.empty()
 
     def _listen(self) -> None:
         # Not sys.stdin: a daemon thread inside its lock would abort the interpreter's exit.

@@ -6,6 +6,10 @@ import attrs
 
 OURS = "mq"
 
+FEWER = 10
+OURS_WITH_FEWER = f"mq, {FEWER} peers"
+"""Ours as its own rival, with fewer peers: does what a message costs grow with their number?"""
+
 MINIMUM, MAXIMUM = ">=", "<="
 
 
@@ -48,6 +52,9 @@ class Scenario:
     quick_count: int
     comparisons: Sequence[Comparison]
     warm_up: int = 1000
+    fans: int = 1
+    topics: int = 1
+    window: int = 1
 
     @property
     def libraries(self) -> tuple[str, ...]:

@@ -1,6 +1,7 @@
 """What is a peer told to do, and how does it tell whether it was done? Free of any messaging library."""
 
 import os
+import resource
 import statistics
 import subprocess
 from collections.abc import Iterator
@@ -18,12 +19,19 @@ class WrongMessage(Exception):
 
 @attrs.frozen
 class Task:
-    """One role's share: `warm_up` messages, then `count` measured ones, of `size` bytes, over `endpoint`."""
+    """One role's share: `warm_up` messages, then `count` measured ones, of `size` bytes, over `endpoint`.
+
+    `fans`: how many peers there are on the side that has several. `topics`: how many each of them subscribes to.
+    `window`: how many messages may be under way at once.
+    """
 
     endpoint: str
     size: int
     count: int
     warm_up: int
+    fans: int = 1
+    topics: int = 1
+    window: int = 1
 
     @property
     def body(self) -> bytes:
@@ -37,6 +45,17 @@ class Task:
     def rate(self, seconds: float) -> dict[str, float]:
         """Messages a second, when the clock ran from the first message to the last."""
         return {"rate": (self.count - 1) / seconds}
+
+    def topic(self, number: int) -> bytes:
+        """The topic of message `number`: eight digits, of as many topics as there are."""
+        return b"%08d" % (number % self.topics)
+
+    def published(self, count: int) -> Iterator[bytes]:
+        """Messages about one topic after the other, the last one with another body."""
+        padding = self.body[8:]
+        topics = [self.topic(number) + padding for number in range(min(self.topics, count))]
+        yield from (topics[number % len(topics)] for number in range(count - 1))
+        yield self.topic(count - 1) + self.last[8:]
 
     def distinct(self, first: int, count: int) -> Iterator[bytes]:
         """Messages that share no memory, so that queueing them costs what it costs in life."""
@@ -52,6 +71,12 @@ def expect(received: bytes, wanted: bytes) -> None:
 def percentiles(laps: list[int]) -> dict[str, float]:
     """Nanoseconds of each round trip -> p50 and p99 in seconds."""
     return {"p50": statistics.median(laps) / 1e9, "p99": sorted(laps)[len(laps) * 99 // 100] / 1e9}
+
+
+def allow_many_descriptors() -> None:
+    """Let this process have as many open sockets as the system permits it."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 def resident() -> int:

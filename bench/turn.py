@@ -12,7 +12,7 @@ import attrs
 import trio
 
 from bench.peer import RESULT
-from bench.scenario import Scenario
+from bench.scenario import FEWER, OURS_WITH_FEWER, Scenario
 from bench.task import Task
 
 ROOT = Path(__file__).parent.parent
@@ -100,7 +100,15 @@ async def take_turn(scenario: Scenario, library: str, *, quick: bool) -> dict[st
     count = scenario.quick_count if quick else scenario.count
     peers: list[Peer] = []
     with TemporaryDirectory(prefix="bench-") as directory:
-        task = Task(endpoint(scenario.transport, directory), scenario.size, count, scenario.warm_up)
+        task = Task(
+            endpoint(scenario.transport, directory),
+            scenario.size,
+            count,
+            scenario.warm_up,
+            FEWER if library == OURS_WITH_FEWER else scenario.fans,
+            scenario.topics,
+            scenario.window,
+        )
         async with contextlib.AsyncExitStack() as stack:
             for role in scenario.roles:
                 command = [sys.executable, "-m", "bench.peer", library, role, json.dumps(attrs.asdict(task))]

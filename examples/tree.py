@@ -19,7 +19,8 @@ import actors
 
 
 def say(text: str) -> None:
-    print(text, flush=True)
+    # In one piece: print() adds the end of the line in a second step, and other threads say things too.
+    print(f"{text}\n", end="", flush=True)
 
 
 class Store(actors.Actor):

@@ -26,15 +26,16 @@ import trio
 import actors
 
 SKIPPABLE = (OSError, SyntaxError, UnicodeError)  # unreadable, unknown coding cookie, undecodable
+# No possessive groups: before 3.11.5 Python matches them wrongly.
 TOKEN = re.compile(
     r"""
       ([^\W\d]\w*+) (?!["'])                             # a name; before a quote it is r, b, f or a keyword
     | \d\w*+ (?: \.\w*+ )?                               # a number, so that 1e5 holds no name
     | \#[^\n]*+
-    | \"{3} (?: [^"\\]++ | \\. | "(?!"") )*+ \"{3}
-    | '{3}  (?: [^'\\]++ | \\. | '(?!'') )*+ '{3}
-    | "     (?: [^"\\\n]++ | \\. )*+ "
-    | '     (?: [^'\\\n]++ | \\. )*+ '
+    | \"{3} [^"\\]*+ (?: (?: \\. | "(?!"") ) [^"\\]*+ )* \"{3}
+    | '{3}  [^'\\]*+ (?: (?: \\. | '(?!'') ) [^'\\]*+ )* '{3}
+    | "     [^"\\\n]*+ (?: \\. [^"\\\n]*+ )* "
+    | '     [^'\\\n]*+ (?: \\. [^'\\\n]*+ )* '
     """,
     re.VERBOSE | re.DOTALL,
 )
@@ -55,7 +56,11 @@ def count_file(path: str) -> tuple[Counter[str], int, int]:
     """The identifiers of a file, its size in bytes, and the process that counted; raises one of SKIPPABLE."""
     raw = Path(path).read_bytes()
     encoding, _ = tokenize.detect_encoding(io.BytesIO(raw).readline)
-    return count_names(raw.decode(encoding)), len(raw), os.getpid()
+    try:
+        source = raw.decode(encoding)
+    except LookupError as error:  # a codec of that name exists, but not for text: base64
+        raise SyntaxError(str(error)) from None
+    return count_names(source), len(raw), os.getpid()
 
 
 # The job ----------------------------------------------------------------------------------------------------
@@ -127,7 +132,10 @@ def differences(counted: Counter[str], expected: Counter[str]) -> list[str]:
 
 
 def python_files(paths: list[str]) -> list[str]:
-    """All Python files below the paths, each once; a path that is a file counts whatever its name."""
+    """All Python files below the paths, each once; a path that is a file counts whatever its name.
+
+    So does a folder that cannot be entered: the worker that tries will say why.
+    """
     if paths:
         return list(dict.fromkeys(_walk(paths)))
     return list(_walk([sysconfig.get_path("stdlib")], without=["site-packages", "dist-packages"]))
@@ -137,9 +145,12 @@ def _walk(paths: list[str], without: Iterable[str] = ()) -> Iterator[str]:
     for path in paths:
         if not os.path.isdir(path):
             yield path
-        for folder, folders, names in os.walk(path):
+            continue
+        closed: list[OSError] = []
+        for folder, folders, names in os.walk(path, onerror=closed.append):
             folders[:] = sorted(set(folders) - set(without))
             yield from (os.path.join(folder, name) for name in sorted(names) if name.endswith(".py"))
+        yield from (error.filename for error in closed)
 
 
 # What the user sees -----------------------------------------------------------------------------------------
@@ -235,7 +246,12 @@ def main() -> int:
 
 if __name__ == "__main__":
     try:
-        sys.exit(main())
+        code = main()
+        print(end="", flush=True)
+        sys.exit(code)
     except KeyboardInterrupt:
         print("\ninterrupted", file=sys.stderr)
         sys.exit(130)
+    except BrokenPipeError:  # who reads what we print has seen enough: | head
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(128 + signal.SIGPIPE)

@@ -9,6 +9,9 @@ from typing import Any, TypedDict
 
 from attrs import Attribute, field, fields, frozen
 
+from .endpoint import Tcp, parse
+from .errors import InvalidEndpoint
+
 
 def _check_seconds(name: str, value: Any) -> None:
     if isinstance(value, bool) or not isinstance(value, (int, float)) or math.isnan(value) or value < 0:
@@ -94,9 +97,16 @@ def _finite_seconds_or_none(_: object, attribute: Attribute[float | None], value
             raise ValueError(f"{attribute.name} is a number of seconds, or None for the system's own; got {value!r}")
 
 
-def _text_or_none(_: object, attribute: Attribute[str | None], value: Any) -> None:
-    if value is not None and (not isinstance(value, str) or not value or "\0" in value):
-        raise ValueError(f"{attribute.name} is a text that is not empty, or None; got {value!r}")
+def _is_short_text(value: Any) -> bool:
+    try:
+        return isinstance(value, str) and "\0" not in value and 1 <= len(value.encode()) <= 255
+    except UnicodeEncodeError:
+        return False
+
+
+def _short_text_or_none(_: object, attribute: Attribute[str | None], value: Any) -> None:
+    if value is not None and not _is_short_text(value):
+        raise ValueError(f"{attribute.name} is a text of 1 to 255 bytes, or None; got {value!r}")
 
 
 def _share(_: object, attribute: Attribute[float], value: Any) -> None:
@@ -145,11 +155,36 @@ def _numbers(_: object, attribute: Attribute[tuple[int, ...]], value: Any) -> No
         raise ValueError(f"{attribute.name} is a tuple of whole numbers, 0 or more; got {value!r}")
 
 
+def _proxy(_: object, attribute: Attribute[str | None], value: Any) -> None:
+    if value is None:
+        return
+    try:
+        proxy = parse(f"tcp://{value}" if isinstance(value, str) else "")
+    except InvalidEndpoint:
+        proxy = None
+    if not isinstance(proxy, Tcp) or proxy.source is not None or proxy.host == "*" or not proxy.port:
+        raise ValueError(f"{attribute.name} is 'host:port' or '[ipv6]:port', or None; got {value!r}")
+
+
+def _password(instance: Options, attribute: Attribute[str | None], value: Any) -> None:
+    if value is not None and not _is_short_text(value):
+        raise ValueError(f"{attribute.name} is a text of 1 to 255 bytes, or None; got something else, not shown here")
+    if value is not None and instance.socks_username is None:
+        raise ValueError(f"{attribute.name} is given without socks_username: give both")
+
+
 def _option(
-    default: Any, validator: Any, libzmq: str, text: str, *, types: str = "", converter: Any = None
+    default: Any,
+    validator: Any,
+    libzmq: str,
+    text: str,
+    *,
+    types: str = "",
+    converter: Any = None,
+    secret: bool = False,
 ) -> Any:
     metadata = {"libzmq": libzmq, "text": text, "types": frozenset(types.split())}
-    return field(default=default, validator=validator, converter=converter, metadata=metadata)
+    return field(default=default, validator=validator, converter=converter, metadata=metadata, repr=not secret)
 
 
 @frozen(kw_only=True)
@@ -265,7 +300,7 @@ class Options:
     priority: int | None = _option(None, _count_or_none(0), "ZMQ_PRIORITY", (
         "The queue of the network device that tcp's packets go to, 0 to 6 without a privilege. None: as the system "
         "chooses."))
-    bind_to_device: str | None = _option(None, _text_or_none, "ZMQ_BINDTODEVICE", (
+    bind_to_device: str | None = _option(None, _short_text_or_none, "ZMQ_BINDTODEVICE", (
         "The one network device, as 'eth0', that tcp may use. None: as routes say."))
     busy_poll: int | None = _option(None, _count_or_none(0), "ZMQ_BUSY_POLL", (
         "Microseconds for which reading tcp polls the network device before it sleeps. None: as the system chooses."))
@@ -295,6 +330,18 @@ class Options:
     use_fd: int | None = _option(None, _count_or_none(0), "ZMQ_USE_FD", (
         "A descriptor that listens already, as systemd hands one over: the first bind() to a tcp or ipc endpoint takes "
         "it, its address and its backlog, and closes it when it is done. None: bind() makes its own."))
+    socks_proxy: str | None = _option(None, _proxy, "ZMQ_SOCKS_PROXY", (
+        "A SOCKS 5 proxy, as 'host:port' or '[ipv6]:port', through which tcp connects. Names of hosts are its to look "
+        "up. None: directly."))
+    socks_username: str | None = _option(None, _short_text_or_none, "ZMQ_SOCKS_USERNAME", (
+        "The name to give to a proxy that asks for one. None: it must not ask."))
+    socks_password: str | None = _option(None, _password, "ZMQ_SOCKS_PASSWORD", (
+        "The password that belongs to socks_username. It goes to the proxy as plain text."), secret=True)
+    read_size: int = _option(256 * 1024, _count(1), "ZMQ_IN_BATCH_SIZE", (
+        "Bytes asked from the kernel at most in one read, other than the body of a large frame, which is read into its "
+        "place. Less lets other connections have their turn sooner."))
+    write_batch: int = _option(1024, _count(1), "ZMQ_OUT_BATCH_SIZE", (
+        "Messages that wait for a peer and are written together at most."))
 
     def gives_up_after(self, end: str) -> bool:
         """Return whether an endpoint that has come to this ``end`` is not tried again."""
@@ -360,6 +407,11 @@ class OptionArguments(TypedDict, total=False):
     ipc_filter_uid: tuple[int, ...]
     ipc_filter_gid: tuple[int, ...]
     use_fd: int | None
+    socks_proxy: str | None
+    socks_username: str | None
+    socks_password: str | None
+    read_size: int
+    write_batch: int
 
 
 def from_arguments(socket: str, socket_type: str, arguments: OptionArguments) -> Options:

@@ -73,6 +73,7 @@ class Socket(home.Resident):
     fans_out: ClassVar[bool] = False
     """Its messages go to many peers, encoded once for all."""
     _header_of = staticmethod(writing.header_of)
+    _more_header_of = staticmethod(writing.more_header_of)
     _wire_of = staticmethod(writing.wire)
 
     def __init__(self, **options: Unpack[OptionArguments]) -> None:
@@ -193,7 +194,7 @@ class Socket(home.Resident):
         """Wait until the kernel has what is in ``pipes``, or nothing moves for ``linger`` seconds."""
         moved = trio.lowlevel.ParkingLot()
         for pipe in pipes:
-            pipe.progress = moved.unpark_all
+            pipe.progress = _both(pipe.progress, moved.unpark_all)
         while any(pipe.unsent and pipe in self._pipes for pipe in pipes):
             with trio.move_on_after(self.options.linger) as scope:
                 await moved.park()
@@ -311,7 +312,7 @@ class Socket(home.Resident):
         await trio.lowlevel.checkpoint()
         while self._peer_count < n:
             self._check_open()
-            await self._peers_changed.park()
+            await self._park(self._peers_changed, "wait_connected")
 
     def _make_pipe(self, endpoint: str, connecting: bool, lanes: tuple[Lane, Lane] | None = None) -> Pipe:
         """Return a new pipe, with the given outbox and inbox if they belong to a socket of this process."""
@@ -484,7 +485,7 @@ class Socket(home.Resident):
             self._hinted = True
             # To listen and wait for whoever may come is what servers do.
             listens = all(place.listener is not None for place in self._places)
-            serves = doing.startswith(("receive", "serve")) and self._places and listens and not self._trouble
+            serves = not doing.startswith("send") and self._places and listens and not self._trouble
             level = logging.INFO if serves else logging.WARNING
             log.log(level, "%s.%s() waits: %s", self._name, doing, self._whereabouts())
         self._check_open()
@@ -518,3 +519,13 @@ class Socket(home.Resident):
             raise trio.ClosedResourceError(f"this {self._name} is closed: its block has ended, or aclose() was called")
 
 
+def _both(first: Callable[[], object] | None, second: Callable[[], object]) -> Callable[[], object]:
+    """A pipe may be flushed twice at once: its endpoint is disconnected, and the socket closes."""
+    if first is None:
+        return second
+
+    def call() -> None:
+        first()
+        second()
+
+    return call

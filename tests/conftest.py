@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import signal
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -12,6 +13,9 @@ import pytest
 import trio
 
 import mq
+
+# A shell starts what runs in its background deaf to Ctrl-C, and so would be every program that tests start.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 TRANSPORTS = ("inproc", "ipc", "tcp")
 _names = itertools.count()

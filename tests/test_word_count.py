@@ -33,7 +33,7 @@ def word_count() -> ModuleType:
 
 @pytest.fixture(scope="module")
 def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Sixty good files, three that cannot be read, and things that are no Python files."""
+    """Sixty good files, four that cannot be read, and things that are no Python files."""
     root = tmp_path_factory.mktemp("tree")
     (root / "folder.py").mkdir()
     for number in range(FILES):
@@ -43,6 +43,7 @@ def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (root / "notes.txt").write_text("alpha " * 100)
     (root / "bad_bytes.py").write_bytes(b"\n\nalpha = '\xff\xfe'\n")
     (root / "bad_coding.py").write_bytes(b"# -*- coding: klingon -*-\nalpha = 1\n")
+    (root / "bad_codec.py").write_bytes(b"# -*- coding: base64 -*-\nalpha = 1\n")
     (root / "dangling.py").symlink_to(root / "nowhere.py")
     return root
 
@@ -61,7 +62,7 @@ def test_a_killed_worker_leaves_the_totals_identical(tree: Path) -> None:
     assert [line.split()[0] for line in lines[2:20]] == ["1"] * 18
     assert lines[20].startswith("60 files, 0.0 MB in ")
     assert "files/s" in lines[21]
-    assert lines[22:24] == ["skipped: 3", "restarts: 1"]
+    assert lines[22:24] == ["skipped: 4", "restarts: 1"]
     assert lines[24].startswith("redelivered: ")
     assert lines[25].startswith("verified: ")
     assert "killing worker process" in done.stderr
@@ -73,10 +74,32 @@ def test_files_that_cannot_be_read_are_reported_and_stop_nothing(tree: Path) -> 
     reports = sorted(line for line in done.stderr.splitlines() if line.startswith("skipped "))
     assert [line.split(": ")[:2] for line in reports] == [
         [f"skipped {tree}/bad_bytes.py", "UnicodeDecodeError"],
+        [f"skipped {tree}/bad_codec.py", "SyntaxError"],
         [f"skipped {tree}/bad_coding.py", "SyntaxError"],
         [f"skipped {tree}/dangling.py", "FileNotFoundError"],
     ]
-    assert "skipped: 3\nrestarts: 0\nredelivered: 0\n" in done.stdout
+    assert "skipped: 4\nrestarts: 0\nredelivered: 0\n" in done.stdout
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may enter everything")
+def test_a_folder_that_cannot_be_entered_is_reported(tmp_path: Path) -> None:
+    (tmp_path / "good.py").write_text("alpha = 1\n")
+    (tmp_path / "secret").mkdir(mode=0)
+    done = run(tmp_path, "--verify")
+    assert done.returncode == 0
+    assert f"skipped {tmp_path}/secret: " in done.stderr
+    assert "skipped: 1\n" in done.stdout
+
+
+def test_a_reader_that_has_seen_enough_ends_it_without_a_traceback(tree: Path) -> None:
+    ours, theirs = os.pipe()
+    os.close(ours)
+    command = [sys.executable, str(SCRIPT), str(tree), "--workers", "1", "--verify"]
+    done = subprocess.run(command, stdout=theirs, stderr=subprocess.PIPE, text=True, timeout=120, check=False)
+    os.close(theirs)
+    assert done.returncode == 128 + signal.SIGPIPE
+    assert "Traceback" not in done.stderr
+    assert "BrokenPipe" not in done.stderr
 
 
 def test_progress_is_plain_lines_where_there_is_no_terminal(tree: Path) -> None:
@@ -98,7 +121,7 @@ def test_progress_is_a_bar_on_a_terminal(tree: Path) -> None:
     except OSError:  # Linux: the other end is closed and everything is read
         pass
     os.close(ours)
-    assert "█" * 40 + " 100 %  63 of 63 files" in shown.decode()
+    assert "█" * 40 + " 100 %  64 of 64 files" in shown.decode()
 
 
 def test_a_single_file_with_a_single_worker_survives_its_death(tree: Path) -> None:

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import logging
 import multiprocessing
+import signal
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from multiprocessing import resource_tracker
 from typing import TYPE_CHECKING
 
 import trio
@@ -34,9 +38,20 @@ def _warm() -> ForkServerContext:
         return _context
 
 
+@contextmanager
+def _ctrl_c_blocked() -> Iterator[None]:
+    """Start no process in this block whose imports Ctrl-C interrupts: `warm` unblocks it, and ignores it."""
+    resource_tracker.ensure_running()  # else the first start would start it, and that unblocks
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 def _start(where: str, name: str) -> ForkServerProcess:
     process = _warm().Process(target=guard.main, args=(where,), name=name)
-    with _lock:
+    with _lock, _ctrl_c_blocked():
         process.start()
     return process
 

@@ -11,6 +11,9 @@ from bench.task import Task, WrongMessage, expect, percentiles
 Send = Callable[[bytes], Awaitable[object]]
 Receive = Callable[[], Awaitable[bytes]]
 
+SYNC = b"sync"
+"""What a publisher says when everybody has subscribed; the last topic that each subscribes to."""
+
 
 async def feed(send: Send, task: Task, wait: Callable[[], Awaitable[object]]) -> None:
     """Send the warm-up; when told to, the measured messages."""
@@ -44,6 +47,25 @@ async def drain(receive: Receive, task: Task, go: Callable[[], object]) -> dict[
 async def reflect(send: Send, receive: Receive, task: Task) -> None:
     for _ in range(task.warm_up + task.count):
         await send(await receive())
+
+
+async def run_ahead(send: Send, receive: Receive, task: Task) -> dict[str, float]:
+    """Keep a window of messages under way, and time the echoes from the first to the last."""
+    body = task.body
+    for _ in range(task.window):
+        await send(body)
+    for _ in range(task.warm_up):
+        await receive()
+        await send(body)
+    started = perf_counter()
+    for _ in range(task.count - 1):
+        expect(await receive(), body)
+        await send(body)
+    expect(await receive(), body)
+    seconds = perf_counter() - started
+    for _ in range(task.window - 1):
+        await receive()
+    return task.rate(seconds)
 
 
 async def volley(send: Send, receive: Receive, task: Task) -> dict[str, float]:

@@ -2,13 +2,15 @@
 
 import threading
 from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
+from time import perf_counter, process_time
 
 import trio
 
 import mq
 from bench.peer import Fellow
-from bench.peers.loops import drain, feed, reflect, volley
-from bench.task import Result, Task, expect, resident
+from bench.peers.loops import SYNC, drain, feed, reflect, run_ahead, volley
+from bench.task import Result, Task, allow_many_descriptors, expect, resident
 
 
 def play(role: str, task: Task, fellow: Fellow) -> Result:
@@ -89,6 +91,137 @@ async def hoard(task: Task, fellow: Fellow) -> Result:
     return {"growth": growth}
 
 
+async def rep(task: Task, fellow: Fellow) -> None:
+    async with mq.Rep() as socket:
+        fellow.say(socket.bind(task.endpoint))
+        await reflect(socket.send, socket.receive, task)
+        await hear(fellow)
+
+
+async def req(task: Task, fellow: Fellow) -> Result:
+    async with mq.Req() as socket:
+        socket.connect(await hear(fellow))
+        result = await volley(socket.send, socket.receive, task)
+        fellow.say("done")
+    return result
+
+
+async def router(task: Task, fellow: Fellow) -> None:
+    async with mq.Router() as socket, trio.open_nursery() as nursery:
+        fellow.say(socket.bind(task.endpoint))
+        nursery.start_soon(bounce, socket)
+        await hear(fellow)
+        nursery.cancel_scope.cancel()
+
+
+async def bounce(socket: mq.Router) -> None:
+    while True:
+        await socket.send_multipart(await socket.receive_multipart())
+
+
+async def dealer(task: Task, fellow: Fellow) -> Result:
+    async with mq.Dealer() as socket:
+        socket.connect(await hear(fellow))
+        result = await volley(socket.send, socket.receive, task)
+        fellow.say("done")
+    return result
+
+
+async def dealer_ahead(task: Task, fellow: Fellow) -> Result:
+    async with mq.Dealer() as socket:
+        socket.connect(await hear(fellow))
+        result = await run_ahead(socket.send, socket.receive, task)
+        fellow.say("done")
+    return result
+
+
+async def pub(task: Task, fellow: Fellow) -> None:
+    async with mq.Pub(send_hwm=0) as socket:
+        fellow.say(socket.bind(task.endpoint))
+        await socket.wait_subscribed(SYNC, task.fans)
+        await socket.send(SYNC)
+        for message in task.published(task.warm_up):
+            await socket.send(message)
+        await hear(fellow)
+        for message in task.published(task.count):
+            await socket.send(message)
+        await hear(fellow)
+
+
+async def subs(task: Task, fellow: Fellow) -> Result:
+    endpoint = await hear(fellow)
+    async with AsyncExitStack() as stack:
+        sockets = [await stack.enter_async_context(mq.Sub(receive_hwm=0)) for _ in range(task.fans)]
+        for socket in sockets:
+            socket.connect(endpoint)
+            for number in range(task.topics):
+                socket.subscribe(task.topic(number))
+            socket.subscribe(SYNC)
+        receives = [socket.receive for socket in sockets]
+        for receive in receives:
+            expect(await receive(), SYNC)
+            for _ in range(task.warm_up):
+                await receive()
+        fellow.say("go")
+        for receive in receives:
+            expect(await receive(), next(task.published(task.count)))
+        started = perf_counter()
+        for _ in range(task.count - 2):
+            for receive in receives:
+                await receive()
+        for receive in receives:
+            last = await receive()
+        seconds = perf_counter() - started
+        expect(last, list(task.published(task.count))[-1])
+        fellow.say("done")
+    return {"rate": (task.count - 1) * task.fans / seconds}
+
+
+async def router_of_many(task: Task, fellow: Fellow) -> Result:
+    allow_many_descriptors()
+    async with mq.Router() as socket, trio.open_nursery() as nursery:
+        fellow.say(socket.bind(task.endpoint))
+        await socket.wait_connected(task.fans)
+        nursery.start_soon(bounce, socket)
+        fellow.say("go")
+        await hear(fellow)
+        started = process_time()
+        fellow.say("go")
+        await hear(fellow)
+        cost = (process_time() - started) / task.count
+        nursery.cancel_scope.cancel()
+    return {"cost": cost}
+
+
+async def dealers(task: Task, fellow: Fellow) -> None:
+    allow_many_descriptors()
+    endpoint, body = await hear(fellow), task.body
+    async with AsyncExitStack() as stack:
+        sockets = [await stack.enter_async_context(mq.Dealer()) for _ in range(task.fans)]
+        for socket in sockets:
+            socket.connect(endpoint)
+
+        async def exchange(bursts: int) -> None:
+            for _ in range(bursts):
+                for socket in sockets:
+                    for _ in range(task.window):
+                        await socket.send(body)
+                for socket in sockets:
+                    for _ in range(task.window):
+                        expect(await socket.receive(), body)
+
+        await hear(fellow)
+        await exchange(1)
+        fellow.say("warm")
+        await hear(fellow)
+        await exchange(task.count // (task.fans * task.window))
+        fellow.say("done")
+
+
 ROLES: dict[str, Callable[[Task, Fellow], Awaitable[Result]]] = {
-    role.__name__: role for role in (pull, push, echo, ping, one_loop, two_threads, hoard)
-}
+    role.__name__: role
+    for role in (
+        pull, push, echo, ping, one_loop, two_threads, hoard, rep, req, router, dealer, dealer_ahead, pub, subs,
+        router_of_many, dealers,
+    )
+}  # fmt: skip

@@ -38,6 +38,12 @@ class End:
     def name(self) -> str:
         return self.endpoint.removeprefix("inproc://")
 
+    @property
+    def speaks_first(self) -> bool:
+        """Something is to come before what it may have sent already."""
+        options = self.owner.options
+        return options.probe_router or options.hello_message is not None
+
     def post(self, act: Callable[..., None], *arguments: object) -> bool:
         """Call ``act`` in this end's thread; now, if that is ours. Return False when that thread's run is over."""
         if get_ident() == self._thread:
@@ -49,9 +55,12 @@ class End:
             return False
         return True
 
-    def wire(self, pipe: Pipe) -> None:
-        """Have the other ends of the lanes of ``pipe`` call back into this thread. Comes before they can."""
+    def wire_inbox(self, pipe: Pipe) -> None:
+        """Have whoever sends wake this end, from now on."""
         pipe.inbox.wake = partial(self._wake, pipe.inbox, pipe)
+
+    def wire_outbox(self, pipe: Pipe) -> None:
+        """Have whoever takes out what was sent tell this end of the room. Comes before they can."""
         pipe.outbox.resume = partial(self.post, self.owner.writable, pipe)
 
     def look(self, pipe: Pipe) -> None:
@@ -66,7 +75,10 @@ class End:
 
     def _wake(self, lane: Lane, pipe: Pipe) -> None:
         lane.asleep = False
-        self.post(self.owner.arrived, pipe)
+        self.post(self._arrived, pipe)
+
+    def _arrived(self, pipe: Pipe) -> None:
+        self.owner.arrived(pipe)
 
 
 class Binder(End):
@@ -115,15 +127,24 @@ class Binder(End):
         pipe.hang_up = partial(self._hang_up, connecter)
         pipe.outbox.set_limit(own.send_hwm and theirs.receive_hwm and own.send_hwm + theirs.receive_hwm)
         pipe.inbox.set_limit(theirs.send_hwm and own.receive_hwm and theirs.send_hwm + own.receive_hwm)
-        self.wire(pipe)
+        self.wire_outbox(pipe)
         self._report_handshake(connecter)
         self.owner.connected(pipe)
-        self.look(pipe)
         if not connecter.post(connecter.matched, self):
             self.dismiss(connecter)
+        elif not connecter.speaks_first:
+            self.begin(connecter)
+
+    def begin(self, connecter: Connecter) -> None:
+        """Take what ``connecter`` sends, or has sent before we were here."""
+        pipe = self._pipes.get(connecter)
+        if pipe is not None:
+            self.wire_inbox(pipe)
+            self.look(pipe)
 
     def dismiss(self, connecter: Connecter) -> None:
         """``connecter`` has gone; what it sent stays to be received."""
+        self.begin(connecter)
         pipe = self._pipes.get(connecter)
         if pipe is not None:
             self._release(connecter, pipe, "the connecting socket closed", readable=True)
@@ -131,8 +152,8 @@ class Binder(End):
     def _hang_up(self, connecter: Connecter, reason: str) -> None:
         pipe = self._pipes.get(connecter)
         if pipe is not None:
-            self._release(connecter, pipe, reason, readable=True)
-            connecter.post(connecter.lose, self, "the binding socket hung up")
+            self._release(connecter, pipe, reason, readable=False)
+            connecter.post(connecter.lose, self, "the binding socket hung up", True)
 
     def _refusal(self, connecter: Connecter, pipe: Pipe) -> str | None:
         if not self._open:
@@ -173,12 +194,15 @@ class Connecter(End):
     def __init__(self, owner: Owner, endpoint: str, pipe: Pipe) -> None:
         super().__init__(owner, endpoint)
         self.pipe = pipe
-        self.wire(pipe)
+        self.wire_outbox(pipe)
+        pipe.inbox.wake = nobody  # what comes before we know that we are matched is found then
         self._binder: Binder | None = None
         self._seat = Seat()
         self._waiting = True
         """Nobody has answered yet."""
         self._refused = False
+        self._rejected = False
+        """The binder is there, and has hung up."""
         self.gone = False
         """It wants no peer any more. The one thing here that the other thread reads."""
 
@@ -187,7 +211,7 @@ class Connecter(End):
         owner = self.owner
         try:
             while True:
-                self._waiting, self._refused = True, False
+                self._waiting, self._refused, self._rejected = True, False, False
                 binder = EXCHANGE.connect(self.name, self)
                 end = "handshake"
                 if binder is not None and not binder.post(binder.accept, self):
@@ -199,7 +223,7 @@ class Connecter(End):
                     await self._seat.park()
                 if owner.options.gives_up_after(end if self._refused else "disconnect"):
                     return
-                if self._refused:
+                if self._refused or self._rejected:
                     owner.report(ConnectRetried(endpoint=self.endpoint, delay=_RETRY))
                     await trio.sleep(_RETRY)
         finally:
@@ -210,6 +234,11 @@ class Connecter(End):
                 binder.post(binder.dismiss, self)
                 self._detach("the socket closed")
 
+    def _arrived(self, pipe: Pipe) -> None:
+        # What comes before we are told of the match is looked for then: a pattern must know its peer first.
+        if self._binder is not None:
+            super()._arrived(pipe)
+
     def matched(self, binder: Binder) -> None:
         """``binder`` has joined, and is wired at its ends of the lanes."""
         if self.gone:
@@ -217,6 +246,7 @@ class Connecter(End):
             return
         self._waiting = False
         self._binder = binder
+        self.wire_inbox(self.pipe)
         self.pipe.peer = binder.endpoint
         self.pipe.in_process = True
         self.pipe.hang_up = self._hang_up
@@ -224,6 +254,8 @@ class Connecter(End):
         self.owner.report(Connected(endpoint=self.endpoint, peer=binder.endpoint))
         self.owner.connected(self.pipe)
         self.look(self.pipe)
+        if self.speaks_first:
+            binder.post(binder.begin, self)
         self._seat.wake()
 
     def refused(self, reason: str) -> None:
@@ -234,10 +266,11 @@ class Connecter(End):
         self.owner.report(HandshakeFailed(endpoint=self.endpoint, peer=self.endpoint, reason=reason))
         self._seat.wake()
 
-    def lose(self, binder: Binder, reason: str) -> None:
-        """``binder`` has gone; what it had not received is still in the outbox."""
+    def lose(self, binder: Binder, reason: str, rejected: bool = False) -> None:
+        """``binder`` has gone; what it had not received is still in the outbox. After a rejection, wait a moment."""
         if self._binder is binder:
             self._binder = None
+            self._rejected = rejected
             self.pipe.in_process = False
             self._detach(reason)
             self._seat.wake()
@@ -253,6 +286,7 @@ class Connecter(End):
         pipe.hang_up = ignored
         pipe.outbox.asleep = False
         pipe.outbox.wake = nobody
+        pipe.inbox.wake = nobody
         pipe.inbox.resume = nobody
         pipe.outbox.set_limit(self.owner.options.send_hwm)
         self.owner.lost(pipe, reason)

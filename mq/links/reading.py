@@ -15,7 +15,7 @@ from attrs import frozen
 from ..errors import ProtocolError
 from ..message import Message
 from ..pipe import Pipe, nobody
-from ..protocols.zmtp import READ_SIZE, Conversation
+from ..protocols.zmtp import Conversation
 from ..transports import Stream
 from .parking import Seat
 from .writing import Writer
@@ -24,6 +24,15 @@ _SMALL_READ = 64 * 1024
 
 _GUARD = 0.05
 """Seconds that a receiver may be away before the reader's task watches the connection."""
+
+_GLANCE = 100e-6
+"""Seconds that a receiver looks for what comes before it sleeps: about as long as a sleep and a wake-up take."""
+
+_LOOKS = 8
+"""Looks in a row, at most: no other task runs meanwhile."""
+
+_WAITS = 255
+"""Waits between two looks, at most, when nothing comes in time."""
 
 
 @frozen
@@ -38,7 +47,7 @@ class Early:
 class Reader:
     """Carries what ``stream`` brings, as ``connection`` decodes it, to the inbox of ``pipe``."""
 
-    def __init__(self, stream: Stream, connection: Conversation, pipe: Pipe, writer: Writer) -> None:
+    def __init__(self, stream: Stream, connection: Conversation, pipe: Pipe, writer: Writer, limit: int) -> None:
         self.heard = 1
         """Goes up whenever bytes come, and when we begin to read again: silence until then meant nothing."""
         self.asked: Callable[[], object] = nobody
@@ -51,7 +60,10 @@ class Reader:
         """Messages for which the inbox had no room. While there are any, nothing is read."""
         self._reason = ""
         """Why nothing more comes, once nothing does."""
-        self._size = _SMALL_READ
+        self._limit = limit
+        """Bytes to ask the kernel for at most."""
+        self._least = min(_SMALL_READ, limit)
+        self._size = self._least
         """Bytes to ask the kernel for next. Much memory costs much time to make, also when little of it is used."""
         self._more = False
         """The last read left reason to read again without a wait."""
@@ -61,6 +73,10 @@ class Reader:
         """One is at it right now."""
         self._timed = False
         """Our task will look by itself whether one is."""
+        self._looks_left = _LOOKS
+        """How often a receiver may look before it waits; below 0, how many waits come first."""
+        self._in_vain = 0
+        """Waits after the last look, which saw nothing."""
         self._seat = Seat()
 
     @property
@@ -153,7 +169,7 @@ class Reader:
                 self.heard += 1
                 self._deliver()
             else:
-                if not self._more:
+                if not self._more and not self._look():
                     await self._stream.wait_readable()
                 self._pump()
             ours = bool(self._reason) and not self._backlog
@@ -167,6 +183,21 @@ class Reader:
                 pipe.read = self._read
                 if not self._timed:
                     self._seat.wake()
+
+    def _look(self) -> bool:
+        """Return whether something comes at once: to see it spares a sleep, and a wake-up that costs more than it."""
+        if self._looks_left <= 0:  # others want their turn, or it has been in vain too often
+            self._looks_left += 1
+            if self._looks_left > 0:
+                self._looks_left = _LOOKS
+            return False
+        if self._stream.look(_GLANCE):
+            self._looks_left -= 1
+            self._in_vain = 0
+            return True
+        self._in_vain = min(2 * self._in_vain + 1, _WAITS)
+        self._looks_left = -self._in_vain
+        return False
 
     # -- both ----------------------------------------------------------------------------------------------
 
@@ -194,9 +225,9 @@ class Reader:
         # While a large frame comes, its sender is filling the kernel's buffer as we empty it.
         self._more = space is not None or count == size
         if self._more:
-            self._size = min(size * 4, READ_SIZE)
+            self._size = min(size * 4, self._limit)
         elif count < size // 4:
-            self._size = max(size // 4, _SMALL_READ)
+            self._size = max(size // 4, self._least)
         self.heard += 1
         self._pipe.bytes_in += count
         try:
@@ -220,7 +251,7 @@ class Reader:
         """Put into the inbox what it has room for."""
         inbox = self._pipe.inbox
         backlog = self._backlog
-        room = inbox.limit - len(inbox)
+        room = max(0, inbox.limit - len(inbox))
         if len(backlog) <= room:
             inbox.extend(backlog)
             self._backlog = []

@@ -54,11 +54,12 @@ async def _meet(
     patience = owner.options.handshake_timeout
     with trio.move_on_after(patience) as scope:
         try:
-            peer, early = await handshake(stream, connection, pipe)
+            peer, early = await handshake(stream, connection, pipe, owner.options.read_size)
         except PeerError as error:
             return str(error)
         except OSError as error:
-            return f"{error.strerror or error}; {connection.unfinished}"
+            half = f"; {connection.unfinished}" if connection.unfinished else ""
+            return f"{error.strerror or error}{half}"
     if scope.cancelled_caught:
         return f"no complete handshake within {patience:g} s: {connection.unfinished}"
     pipe.identity = peer.identity
@@ -77,7 +78,7 @@ async def _meet(
         )
     )
     reason = "the socket closed"
-    link = StreamLink(stream, connection, pipe)
+    link = StreamLink(stream, connection, pipe, owner.options)
     pipe.hang_up = link.reader.end
     owner.connected(pipe)
     try:

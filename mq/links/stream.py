@@ -7,14 +7,15 @@ from contextlib import suppress
 import trio
 
 from ..errors import PeerError, ProtocolError
+from ..options import Options
 from ..pipe import Pipe
-from ..protocols.zmtp import READ_SIZE, Conversation, Peer
+from ..protocols.zmtp import Conversation, Peer
 from ..transports import Stream
 from .reading import Early, Reader
 from .writing import Writer
 
 
-async def handshake(stream: Stream, connection: Conversation, pipe: Pipe) -> tuple[Peer, Early]:
+async def handshake(stream: Stream, connection: Conversation, pipe: Pipe, read_size: int) -> tuple[Peer, Early]:
     """Greet and agree on a mechanism. Return the peer, and what came in the same bytes as its last step.
 
     Raises `PeerError` or OSError.
@@ -23,7 +24,7 @@ async def handshake(stream: Stream, connection: Conversation, pipe: Pipe) -> tup
     await _say(stream, connection.take_output(), pipe)
     while connection.peer is None:
         await stream.wait_readable()
-        data = stream.read_nowait(READ_SIZE)
+        data = stream.read_nowait(read_size)
         if not data:
             raise PeerError(f"the peer closed the connection in the handshake: {connection.unfinished}")
         pipe.bytes_in += len(data)
@@ -53,10 +54,10 @@ async def _say(stream: Stream, output: bytes, pipe: Pipe) -> None:
 class StreamLink:
     """Carries messages between ``pipe`` and the peer at the other end of ``stream``, once it has shaken hands."""
 
-    def __init__(self, stream: Stream, connection: Conversation, pipe: Pipe) -> None:
+    def __init__(self, stream: Stream, connection: Conversation, pipe: Pipe, options: Options) -> None:
         self.connection = connection
-        self.writer = Writer(stream, connection, pipe)
-        self.reader = Reader(stream, connection, pipe, self.writer)
+        self.writer = Writer(stream, connection, pipe, options.write_batch)
+        self.reader = Reader(stream, connection, pipe, self.writer, options.read_size)
 
     async def run(self, early: Early) -> str:
         """Carry messages until the connection ends; return why it did.

@@ -14,24 +14,23 @@ import trio
 
 from ..message import Message
 from ..pipe import Pipe, nobody
-from ..protocols.zmtp import Conversation, header_of, wire
+from ..protocols.zmtp import Conversation, header_of, more_header_of, wire
 from ..transports import Stream
 from .parking import Seat
 
-__all__ = ["Writer", "header_of", "wire"]
-
-_BATCH = 1024
-"""Messages written together at most."""
+__all__ = ["Writer", "header_of", "more_header_of", "wire"]
 
 
 class Writer:
     """Carries the outbox of ``pipe`` to ``stream``, as ``connection`` encodes it."""
 
-    def __init__(self, stream: Stream, connection: Conversation, pipe: Pipe) -> None:
+    def __init__(self, stream: Stream, connection: Conversation, pipe: Pipe, most: int) -> None:
         self._stream = stream
         self._connection = connection
         self._pipe = pipe
         self._limit = pipe.outbox.limit
+        self._most = most
+        """Messages to write together at most."""
         self._batch: list[Message] = []
         """Messages taken from the outbox and not yet wholly written."""
         self._unwritten: list[bytes | memoryview] = []
@@ -121,11 +120,11 @@ class Writer:
     def _take(self) -> None:
         """Take a batch from the outbox. Until it is written it counts for the high-water mark."""
         outbox = self._pipe.outbox
-        if len(outbox) <= _BATCH:
+        if len(outbox) <= self._most:
             self._batch = list(outbox)
             outbox.clear()
         else:
-            self._batch = [outbox.popleft() for _ in range(_BATCH)]
+            self._batch = [outbox.popleft() for _ in range(self._most)]
         self._pipe.in_flight = len(self._batch)
         outbox.limit = self._limit - len(self._batch)
         self._unwritten = self._connection.encode(self._batch) if self._batch else []  # type: ignore[assignment]

@@ -24,6 +24,8 @@ class Addressed(Overflow):
     def __init__(self, **options: Unpack[OptionArguments]) -> None:
         super().__init__(**options)
         self._by_address: dict[Any, Pipe] = {}
+        self._farewells: dict[Pipe, trio.CancelScope] = {}
+        """What is sent to them is flushed; then they are hung up on."""
 
     async def _send_to(self, address: Any, message: Message, doing: str) -> None:
         self._check_open()
@@ -42,23 +44,44 @@ class Addressed(Overflow):
         self._put_to(address, pipe, message)
 
     def _put_to(self, address: Any, pipe: Pipe | None, message: Message) -> None:
-        if pipe is None:
-            if self._mandatory:
-                known = f"{len(self._by_address)} peers are known" if self._by_address else "no peer is known"
-                raise Unroutable(f"this {self._name} has no peer with the routing id {shortened(address)}; {known}")
-            self._drop_unsent(1, _UNKNOWN)
+        if pipe is not None:
+            self._queue(pipe, message)
             return
-        self._sent += 1
         self._send_turn -= 1
-        lane = pipe.outbox
-        if lane.stalled:
-            self._miss(pipe)
-            return
-        lane.append(message)
-        if lane.asleep:
-            lane.wake()
-        if len(lane) >= lane.limit:
-            self._full(pipe)
+        if self._mandatory:
+            raise self._unroutable(address)
+        self._drop_unsent(1, _UNKNOWN)
+
+    def _unroutable(self, address: Any) -> Unroutable:
+        known = f"{len(self._by_address)} peers are known" if self._by_address else "no peer is known"
+        return Unroutable(f"this {self._name} has no peer with the routing id {shortened(address)}; {known}")
+
+    # -- hanging up ----------------------------------------------------------------------------------------
+
+    def disconnect_peer(self, routing_id: Any) -> None:
+        """End the connection with that peer, once what was sent to it is flushed, as ``disconnect`` does.
+
+        From now on nobody has that routing id, and what was received stays readable. Who had connected to us may do so
+        again, and gets another id then; where we had connected, we do not again. Raises `Unroutable`.
+        """
+        self._check_open()
+        pipe = self._by_address.get(routing_id)
+        if pipe is None:
+            raise self._unroutable(routing_id)
+        for place in self._places:
+            if place.pipe is pipe:
+                self._retire(place, [pipe])
+                return
+        farewell = self._farewells[pipe] = trio.CancelScope()
+
+        async def flush_and_hang_up() -> None:
+            with farewell:
+                await self._flush([pipe])
+            pipe.hang_up("closed here")
+
+        pipe.retired = True
+        self._pipe_removed(pipe)
+        self._nursery.start_soon(flush_and_hang_up)
 
     # -- who is who ----------------------------------------------------------------------------------------
 
@@ -84,6 +107,10 @@ class Addressed(Overflow):
         # Who connects to us comes back as somebody else; whom we connect to is the same again.
         if not pipe.connecting:
             self._unknow(pipe)
+        elif len(pipe.outbox) >= pipe.outbox.limit:
+            self._full(pipe)
+        if pipe in self._farewells:
+            self._farewells.pop(pipe).cancel()
 
     def _pipe_removed(self, pipe: Pipe) -> None:
         super()._pipe_removed(pipe)

@@ -9,14 +9,15 @@ from typing import Any, Unpack
 
 import trio
 
-from ..message import ONLY_BYTES, Buffer, Message, as_frame, as_message, shortened
+from ..message import ONLY_BYTES, Buffer, Message, as_message, shortened
 from ..options import OptionArguments
 from ..pipe import Pipe
-from . import service
 from .addressed import Addressed
 from .incoming import FairQueueMultipart
 from .notices import Notices
 from .outgoing import RoundRobinMultipart
+from .sender import Sender
+from .service import GONE, Handler, OnError, Service, unwrap
 
 
 class Dealer(Notices, RoundRobinMultipart, FairQueueMultipart, trio.abc.Channel[bytes]):
@@ -25,12 +26,13 @@ class Dealer(Notices, RoundRobinMultipart, FairQueueMultipart, trio.abc.Channel[
     socket_type = "DEALER"
 
 
-class Router(Notices, Addressed, FairQueueMultipart, trio.abc.Channel[bytes]):
+class Router(Notices, Sender, Addressed, Service, FairQueueMultipart, trio.abc.Channel[bytes]):
     """Send to the peer that the first frame names, and receive with the sender's routing id as the first frame.
 
     A peer's routing id is what it calls itself (its option ``routing_id``), else five bytes of which the first is 0,
-    chosen anew for each connection. A message for a peer that is not there, or whose queue is full, is dropped,
-    counted and reported; with ``router_mandatory``, the one raises `Unroutable` and the other waits.
+    chosen anew for each that connects. A message for a peer that is not there, or whose queue is full, is dropped,
+    counted and reported; with ``router_mandatory``, the one raises `Unroutable` and the other waits. A message of one
+    frame, which would be a routing id and nothing to send, raises ValueError.
     """
 
     socket_type = "ROUTER"
@@ -51,11 +53,6 @@ class Router(Notices, Addressed, FairQueueMultipart, trio.abc.Channel[bytes]):
         super().connect(endpoint)
         if routing_id is not None:
             self._know(next(reversed(self._pipes)), routing_id)
-
-    async def send(self, message: bytes) -> None:
-        """Raise ValueError: a message of one frame has a routing id and nothing to send. See `send_multipart`."""
-        self._check_open()
-        self._split(as_frame(message))
 
     async def send_multipart(self, frames: Iterable[Buffer]) -> None:
         """Send all frames but the first to the peer that the first one names.
@@ -83,16 +80,13 @@ class Router(Notices, Addressed, FairQueueMultipart, trio.abc.Channel[bytes]):
                     if len(lane) >= lane.limit:
                         self._full(pipe)
                     return
-        await self._send_to(*self._split(as_message(frames)), "send_multipart")
+        await self._offer(as_message(frames), "send_multipart")
 
-    def send_nowait(self, message: bytes) -> None:
-        """As `send`, raise ValueError."""
-        self._check_open()
-        self._split(as_frame(message))
+    async def _offer(self, message: Message, doing: str) -> None:
+        await self._send_to(*self._split(message), doing)
 
-    def send_multipart_nowait(self, frames: Iterable[Buffer]) -> None:
-        """As `send_multipart`; raises ``trio.WouldBlock`` where that would wait."""
-        self._send_to_nowait(*self._split(as_message(frames)))
+    def _offer_nowait(self, message: Message) -> None:
+        self._send_to_nowait(*self._split(message))
 
     def _split(self, message: Message) -> tuple[bytes, Message]:
         if isinstance(message, bytes):
@@ -104,34 +98,35 @@ class Router(Notices, Addressed, FairQueueMultipart, trio.abc.Channel[bytes]):
 
     async def serve(
         self,
-        handler: service.Handler,
+        handler: Handler,
         *,
         concurrency: int = 64,
-        on_error: service.OnError | None = None,
+        on_error: OnError | None = None,
         task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
     ) -> None:
-        """Answer each message that comes with what ``await handler(message)`` returns, until cancelled.
+        """Answer each message with what ``await handler(message)`` returns, until cancelled or the socket is closed.
 
         ``message`` is what the peer sent without its envelope: ``bytes``, or a list of several frames. The handler
         returns the same, or None to send nothing. At most ``concurrency`` handlers run at once; while so many do,
         nothing more is received. An exception in a handler goes to ``on_error(error)``, which returns a reply or
-        None; without it, it is logged, and the requester gets no answer. Replies to peers that are gone are dropped
-        and counted.
+        None; without it, it is logged, and the requester gets no reply. Replies to peers that are gone are dropped
+        and counted. Cancelled, it cancels the handlers; what they had not begun to answer stays to be received. Raises
+        ``trio.ClosedResourceError`` when the socket is closed.
         """
 
         async def receive() -> tuple[list[bytes], Message]:
-            return service.unwrap(await self.receive_multipart())
+            return unwrap(await self.receive_multipart())
 
         def reply(envelope: list[bytes], message: Message) -> None:
             self._put_reply([*envelope, *([message] if isinstance(message, bytes) else message)])
 
-        await service.serve(receive, reply, handler, concurrency, on_error, task_status)
+        await self._serve(receive, reply, handler, concurrency, on_error, task_status)
 
     def _put_reply(self, frames: list[bytes]) -> None:
         address, message = self._split(frames)
         pipe = self._by_address.get(address)
         if pipe is None:
-            self._drop_unsent(1, service.GONE)
+            self._drop_unsent(1, GONE)
         else:
             self._put_to(address, pipe, message)
 

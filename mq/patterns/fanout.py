@@ -4,13 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from threading import get_ident
+from typing import Unpack
 
 import trio
 
 from ..message import ONLY_BYTES, Buffer, Message, as_frame, as_message
+from ..options import OptionArguments
 from ..pipe import Pipe
 from .outgoing import REPLACED
 from .overflow import Overflow
+
+_REMEMBERED = 20_000
+"""Beginnings of messages whose recipients are remembered, at most."""
 
 
 class FanOut(Overflow):
@@ -52,13 +57,18 @@ class FanOut(Overflow):
 class Topical(FanOut, trio.abc.SendChannel[bytes]):
     """Send each message to the peers that have subscribed to what it, or its first frame, begins with.
 
-    Subclasses keep ``_topics`` and ``_lengths``, the tables of `Subscriptions`.
+    Who they are is remembered by what messages begin with, up to the length of the longest topic: most programs send
+    much about a few things. Subclasses forget it all when something changes.
     """
 
-    _topics: dict[bytes, dict[Pipe, None]]
-    _lengths: list[int]
     _special = False
     """Options ask for more of a look than the hot path has."""
+
+    def __init__(self, **options: Unpack[OptionArguments]) -> None:
+        super().__init__(**options)
+        self._remembered: dict[bytes, tuple[Pipe, ...]] = {}
+        self._reach = 0
+        """The length of the longest topic."""
 
     async def send(self, message: bytes) -> None:
         """Send a message of one frame to all who have subscribed to what it begins with.
@@ -72,12 +82,10 @@ class Topical(FanOut, trio.abc.SendChannel[bytes]):
             return
         self._send_turn -= 1
         self._sent += 1
-        found = None
-        for length in self._lengths:
-            pipes = self._topics.get(message[:length])
-            if pipes is not None:
-                found = pipes if found is None else found | pipes
-        if found is not None:
+        found = self._remembered.get(message[: self._reach])
+        if found is None:
+            found = self._look_up(message)
+        if found:
             wire = None
             for pipe in found:
                 lane = pipe.outbox
@@ -111,13 +119,10 @@ class Topical(FanOut, trio.abc.SendChannel[bytes]):
             return
         self._send_turn -= 1
         self._sent += 1
-        topic = frames[0]
-        found = None
-        for length in self._lengths:
-            pipes = self._topics.get(topic[:length])
-            if pipes is not None:
-                found = pipes if found is None else found | pipes
-        if found is not None:
+        found = self._remembered.get(frames[0][: self._reach])
+        if found is None:
+            found = self._look_up(frames[0])
+        if found:
             self._deliver(as_message(frames), found)
 
     def send_nowait(self, message: bytes) -> None:
@@ -146,6 +151,16 @@ class Topical(FanOut, trio.abc.SendChannel[bytes]):
         self._sent += 1
         self._send_turn -= 1
         self._deliver(message, self._recipients(message))
+
+    def _look_up(self, topic: bytes) -> tuple[Pipe, ...]:
+        if len(self._remembered) >= _REMEMBERED:
+            self._remembered.clear()
+        found = self._remembered[topic[: self._reach]] = tuple(self._recipients(topic))
+        return found
+
+    def _forget_recipients(self, reach: int) -> None:
+        self._remembered.clear()
+        self._reach = reach
 
     def _recipients(self, message: Message) -> Mapping[Pipe, None]:
         raise NotImplementedError

@@ -13,7 +13,7 @@ from trio.lowlevel import checkpoint
 from ..errors import MultipartMessage
 from ..message import Message
 from ..options import OptionArguments
-from ..pipe import Pipe
+from ..pipe import Lane, Pipe
 from ..socket import Socket
 
 TURN = 256
@@ -143,9 +143,15 @@ class Receiver(Socket):
             self._arrived(pipe)
 
     def _arrived(self, pipe: Pipe) -> None:
-        if self._closing or not pipe.inbox or (pipe.readable and not self._eager):
+        if self._closing or (pipe.readable and not self._eager):
             return
-        if pipe.ready is not pipe.inbox:
+        inbox = pipe.inbox
+        if not inbox:
+            # A producer in another thread woke us for what has been received since: we sleep on.
+            inbox.asleep = True
+            if not inbox:
+                return
+        if pipe.ready is not inbox:
             self._fetch(pipe)
         self._rejoin(pipe)
 
@@ -185,7 +191,12 @@ class Receiver(Socket):
                 continue  # a producer in another thread was just there
             inbox.asleep = False
             count = min(waiting, max(1, inbox.capacity // 2))
-            ready.extend(self._translate(pipe, [inbox.popleft() for _ in range(count)]))
+            if count == waiting and not pipe.in_process:
+                batch = list(inbox)
+                inbox.clear()
+            else:  # in another thread, somebody may be adding to it
+                batch = [inbox.popleft() for _ in range(count)]
+            ready.extend(self._translate(pipe, batch))
             inbox.lend(len(ready))
             if waiting <= inbox.capacity // 2:
                 self._resume(pipe)
@@ -205,6 +216,7 @@ class Receiver(Socket):
         inbox.asleep = True
         while inbox:
             batch.append(inbox.popleft())
+            inbox.asleep = True  # a producer in another thread may have woken us for what is taken here
         self._resume(pipe)
         return batch
 
@@ -234,12 +246,14 @@ class Receiver(Socket):
     def _abandon(self, pipe: Pipe) -> None:
         super()._abandon(pipe)
         self._end_run()
-        if pipe.ready is not pipe.inbox:
-            pipe.ready.clear()
-            pipe.inbox.lend(0)
-        if pipe.readable:
-            pipe.readable = False
-            self._readable.remove(pipe)
+        pipe.inbox.lend(0)
+        left = Lane(0)
+        if pipe.ready is pipe.inbox:
+            pipe.ready = left
+            if pipe.readable:
+                pipe.readable = False
+                self._readable.remove(pipe)
+        pipe.inbox = left  # what was translated stays ours
 
     def _stop(self) -> None:
         super()._stop()

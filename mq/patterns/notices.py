@@ -26,7 +26,10 @@ class Notices(Socket):
             self._notice(pipe, message)
 
     def _notice(self, pipe: Pipe, message: Message) -> None:
-        """Have ``message`` received as if the peer had sent it."""
-        pipe.inbox.append(message)
+        """Have ``message`` received as if the peer had sent it; at first, if the peer is new."""
+        if pipe.connected and not pipe.connecting:
+            pipe.inbox.appendleft(message)
+        else:
+            pipe.inbox.append(message)
         if not pipe.readable:
             self._arrived(pipe)

@@ -40,8 +40,6 @@ class Publisher(Topical):
         super().__init__(**options)
         own = self.options
         self._subscriptions = Subscriptions()
-        self._topics = self._subscriptions.topics
-        self._lengths = self._subscriptions.lengths
         self._subscribed = trio.lowlevel.ParkingLot()
         self._last: dict[bytes, Message] = {}
         self._special = bool(
@@ -63,7 +61,7 @@ class Publisher(Topical):
     @property
     def topics_count(self) -> int:
         """How many different topics the peers have subscribed to (ZMQ_TOPICS_COUNT)."""
-        return len(self._topics)
+        return len(self._subscriptions.topics)
 
     def _recipients(self, message: Message) -> Mapping[Pipe, None]:
         topic = message if isinstance(message, bytes) else message[0]
@@ -104,10 +102,13 @@ class Publisher(Topical):
     def _request(self, pipe: Pipe, request: Subscribe | Cancel) -> bool:
         """Carry ``request`` out; return whether it was the first for its topic, or the last."""
         if isinstance(request, Cancel):
-            return self._subscriptions.remove(pipe, request)
+            last = self._subscriptions.remove(pipe, request)
+            self._forget_recipients(self._subscriptions.longest)
+            return last
         if not pipe.connected:
             return False
         first = self._subscriptions.add(pipe, bytes(request))
+        self._forget_recipients(self._subscriptions.longest)
         for topic, message in self._last.items():
             if topic.startswith(request):
                 self._deliver(message, (pipe,))
@@ -131,7 +132,9 @@ class Publisher(Topical):
         self._unsubscribe_all(pipe)
 
     def _unsubscribe_all(self, pipe: Pipe) -> list[bytes]:
-        return self._subscriptions.forget(pipe)
+        ended = self._subscriptions.forget(pipe)
+        self._forget_recipients(self._subscriptions.longest)
+        return ended
 
     def _pipe_removed(self, pipe: Pipe) -> None:
         super()._pipe_removed(pipe)
@@ -313,9 +316,9 @@ class Sub(Subscriber):
         return self._held.match(message if isinstance(message, bytes) else message[0]) is not self._inverted
 
     def _translate(self, pipe: Pipe, batch: list[Message]) -> list[Any]:
-        if self._held.has_all and not self._inverted:
-            return batch
-        return list(filter(self._wants, batch))
+        if self._inverted:
+            return list(filter(self._wants, batch))
+        return self._held.sift(batch)
 
 
 class XSub(Subscriber, FanOut, trio.abc.Channel[bytes]):

@@ -13,13 +13,16 @@ from ..errors import MultipartMessage, OutOfTurn, PeerLost
 from ..message import Buffer, Message, as_frame, as_message
 from ..options import OptionArguments
 from ..pipe import Pipe
-from . import service
-from .incoming import FairQueueMultipart, Receiver
+from .incoming import FairQueueMultipart
 from .notices import Notices
 from .outgoing import RoundRobinMultipart
 from .overflow import Overflow
+from .sender import Sender
+from .service import GONE, Handler, OnError, Service
 
 _DELIMITER = b""
+
+_UNAWAITED = "replies that nobody waits for"
 
 
 def _frames(message: Message) -> list[bytes]:
@@ -30,12 +33,47 @@ def _message(frames: list[bytes]) -> Message:
     return frames[0] if len(frames) == 1 else frames
 
 
+class _InTurn(FairQueueMultipart):
+    """Receive one message at a time, when it is the socket's turn to receive."""
+
+    def __init__(self, **options: Unpack[OptionArguments]) -> None:
+        super().__init__(**options)
+        self._hearing = False
+        """A task waits in receive()."""
+
+    def _grant_run(self, pipe: Pipe) -> None:
+        """Grant none: each message ends a turn."""
+
+    def _pop(self) -> Any:
+        self._check_hearing()
+        return super()._pop()
+
+    async def _wait(self, doing: str) -> None:
+        self._check_open()
+        self._check_hearing()
+        if self._hearing:
+            raise trio.BusyResourceError(f"another task is receiving from this {self._name}; {self._instead}")
+        self._hearing = True
+        try:
+            await super()._wait(doing)
+        finally:
+            self._hearing = False
+
+    _instead = ""
+    """What many tasks may use at once."""
+
+    def _check_hearing(self) -> None:
+        """Raise `OutOfTurn` when it is the turn to send."""
+        raise NotImplementedError
+
+
 @define(eq=False)
 class _Asked:
     """One request of `Req.request` that is on its way."""
 
     number: bytes
     pipe: Pipe | None = None
+    """Whom it went to, once it did."""
     wire: Message | None = None
     reply: Message | None = None
     failure: PeerLost | None = None
@@ -46,15 +84,19 @@ class _Asked:
         return self.reply is not None or self.failure is not None
 
 
-class Req(Notices, RoundRobinMultipart, FairQueueMultipart, trio.abc.Channel[bytes]):
+class Req(Notices, Sender, RoundRobinMultipart, _InTurn, trio.abc.Channel[bytes]):
     """Send requests to the connected peers in turn, and receive the reply to each.
 
-    `request` is one call for both, for any number of tasks at once. `send` and `receive` must alternate.
+    `request` is one call for both, for any number of tasks at once. `send` and `receive` must alternate, else they
+    raise `OutOfTurn`; ``req_relaxed`` allows to send again before the reply has come. `send` waits while every peer's
+    queue is full, or nobody is there. `receive` takes a reply from the peer that was asked only, and raises `PeerLost`
+    when that one is gone and cannot come back: one that we connect to may.
     """
 
     socket_type = "REQ"
     _translates = True
     _eager = True
+    _instead = "request() may be called by many at once"
 
     def __init__(self, **options: Unpack[OptionArguments]) -> None:
         super().__init__(**options)
@@ -127,16 +169,17 @@ class Req(Notices, RoundRobinMultipart, FairQueueMultipart, trio.abc.Channel[byt
     def _withdraw(self, asked: _Asked) -> None:
         """Take a request that nobody waits for out of the queue, if it is still there."""
         pipe = asked.pipe
-        if pipe is None or pipe.in_process:
+        if pipe is None or pipe.in_process:  # or is the peer's already
             return
-        left = [message for message in pipe.outbox if message is not asked.wire]
-        if len(left) < len(pipe.outbox):
-            pipe.outbox.clear()
-            pipe.outbox.extend(left)
-            self._sent -= 1
-            if pipe.outbox.stalled and len(pipe.outbox) <= pipe.outbox.low:
-                pipe.outbox.stalled = False
-                pipe.outbox.resume()
+        outbox = pipe.outbox
+        try:
+            outbox.remove(asked.wire)  # type: ignore[arg-type]
+        except ValueError:
+            return
+        self._sent -= 1
+        if outbox.stalled and len(outbox) <= outbox.low:
+            outbox.stalled = False
+            outbox.resume()
 
     def _next_number(self) -> bytes:
         self._number = (self._number + 1) % 2**32
@@ -144,28 +187,8 @@ class Req(Notices, RoundRobinMultipart, FairQueueMultipart, trio.abc.Channel[byt
 
     # -- send, then receive --------------------------------------------------------------------------------
 
-    async def send(self, message: bytes) -> None:
-        """Send a request of one frame to the next peer. Waits as a `mq.Push` does.
-
-        Raises `OutOfTurn` before the reply to the last one was received, unless ``req_relaxed`` is set.
-        """
-        await self._ask(as_frame(message), "send")
-
-    async def send_multipart(self, frames: Iterable[Buffer]) -> None:
-        """Send a request of one or more frames. Otherwise as `send`."""
-        await self._ask(as_message(frames), "send_multipart")
-
-    def send_nowait(self, message: bytes) -> None:
-        """As `send`; raises ``trio.WouldBlock`` where that would wait."""
+    async def _offer(self, message: Message, doing: str) -> None:
         self._check_open()
-        self._ask_at_once(as_frame(message))
-
-    def send_multipart_nowait(self, frames: Iterable[Buffer]) -> None:
-        """As `send_multipart`; raises ``trio.WouldBlock`` where that would wait."""
-        self._check_open()
-        self._ask_at_once(as_message(frames))
-
-    async def _ask(self, message: Message, doing: str) -> None:
         self._check_turn()
         mark, wire = self._addressed(message)
         self._sending = True
@@ -175,14 +198,14 @@ class Req(Notices, RoundRobinMultipart, FairQueueMultipart, trio.abc.Channel[byt
             self._sending = False
         self._await_reply(pipe, mark)
 
-    def _ask_at_once(self, message: Message) -> None:
+    def _offer_nowait(self, message: Message) -> None:
         self._check_turn()
         mark, wire = self._addressed(message)
         self._await_reply(self._put(wire), mark)
 
     def _check_turn(self) -> None:
         if self._sending:
-            raise trio.BusyResourceError("another task is sending on this Req; request() may be called by many at once")
+            raise trio.BusyResourceError(f"another task is sending on this Req; {self._instead}")
         if self._awaited is not None and not self.options.req_relaxed:
             raise OutOfTurn(
                 "this Req has sent a request, and its reply is to be received before the next; request() has no such "
@@ -194,7 +217,8 @@ class Req(Notices, RoundRobinMultipart, FairQueueMultipart, trio.abc.Channel[byt
         return mark, [*([mark] if mark else []), _DELIMITER, *_frames(message)]
 
     def _await_reply(self, pipe: Pipe, mark: bytes) -> None:
-        for each in list(self._readable):  # replies to earlier requests
+        for each in self._readable:  # replies to earlier requests
+            self._drop(each, len(each.ready), _UNAWAITED)
             each.ready.clear()
             each.readable = False
         self._readable.clear()
@@ -203,26 +227,24 @@ class Req(Notices, RoundRobinMultipart, FairQueueMultipart, trio.abc.Channel[byt
     def _grant_send_run(self, lane: Any) -> None:
         """Grant none: each request has its envelope."""
 
-    def _grant_run(self, pipe: Pipe) -> None:
-        """Grant none: each reply ends a turn."""
-
     def _pop(self) -> Any:
-        self._check_asked()
-        message = super()._pop()
+        reply = super()._pop()
         self._awaited = None
-        return message
+        return reply
 
     async def _wait(self, doing: str) -> None:
-        self._check_asked()
-        await super()._wait(doing)
+        try:
+            await super()._wait(doing)
+        finally:
+            self._pass_the_watch_on()
 
-    def _check_asked(self) -> None:
-        if self._awaited is None and not self._closing:
-            raise OutOfTurn("this Req has sent no request whose reply could be received: send() comes first")
+    def _check_hearing(self) -> None:
         asked = self._awaited
-        if asked is not None and not (asked.connecting or asked.connected or asked.ready):
+        if asked is None:
+            raise OutOfTurn("this Req has sent no request whose reply could be received: send() comes first")
+        if asked not in self._pipes and not asked.ready:
             self._awaited = None
-            raise PeerLost("the peer that the request was sent to is gone, and has not answered")
+            raise PeerLost(f"{_who(asked)} is gone, and has not answered the request")
 
     # -- replies -------------------------------------------------------------------------------------------
 
@@ -232,6 +254,9 @@ class Req(Notices, RoundRobinMultipart, FairQueueMultipart, trio.abc.Channel[byt
             frames = _frames(message)
             asked = self._asked.get(frames[0])
             if asked is not None and asked.pipe is pipe and frames[1:2] == [_DELIMITER] and len(frames) > 2:
+                if asked.done:
+                    self._drop(pipe, 1, _UNAWAITED)
+                    continue
                 asked.reply = _message(frames[2:])
                 self._received += 1
                 asked.seat.unpark_all()
@@ -241,17 +266,27 @@ class Req(Notices, RoundRobinMultipart, FairQueueMultipart, trio.abc.Channel[byt
             if self._awaited is pipe and not pipe.ready and frames[: len(envelope)] == envelope and body:
                 pipe.ready.append(_message(body))
             else:
-                self._drop(pipe, 1, "replies that nobody waits for")
+                self._drop(pipe, 1, _UNAWAITED)
 
     def _pipe_lost(self, pipe: Pipe) -> None:
         super()._pipe_lost(pipe)
-        unsent = set(map(id, pipe.outbox)) if pipe.connecting else set()
+        # What the peer cannot have goes to it when it is back.
+        self._give_up(pipe, set() if pipe.in_process else set(map(id, pipe.outbox)))
+
+    def _forget(self, pipe: Pipe, reason: str) -> None:
+        super()._forget(pipe, reason)
+        self._give_up(pipe, set())
+        if self._awaited is pipe:
+            self._receivers.unpark_all()
+            if self._reading is pipe:
+                pipe.stir()
+
+    def _give_up(self, pipe: Pipe, unsent: set[int]) -> None:
+        """End the wait for replies from ``pipe``, but for requests that it still holds; let others look around."""
         for asked in self._asked.values():
             if asked.pipe is pipe and not asked.done and id(asked.wire) not in unsent:
-                asked.failure = PeerLost(f"{pipe.peer or pipe.endpoint} is gone, and has not answered the request")
+                asked.failure = PeerLost(f"{_who(pipe)} is gone, and has not answered the request")
             asked.seat.unpark_all()
-        if self._awaited is pipe and not pipe.connecting:
-            self._receivers.unpark_all()
 
     def _stop(self) -> None:
         super()._stop()
@@ -259,141 +294,81 @@ class Req(Notices, RoundRobinMultipart, FairQueueMultipart, trio.abc.Channel[byt
             asked.seat.unpark_all()
 
 
-class Rep(Notices, Overflow, Receiver, trio.abc.Channel[bytes]):
-    """Receive a request, from all connected peers in turn, and send its reply. Or `serve` them with a function."""
+def _who(pipe: Pipe) -> str:
+    return f"the peer at {pipe.peer or pipe.endpoint}"
+
+
+class Rep(Notices, Sender, Overflow, Service, _InTurn, trio.abc.Channel[bytes]):
+    """Receive a request, from all connected peers in turn, and send its reply. Or `serve` them with a function.
+
+    `receive` and `send` must alternate, else they raise `OutOfTurn`. `send` waits for nobody: when the peer that asked
+    is gone, or its queue full, the reply is dropped, counted and reported.
+    """
 
     socket_type = "REP"
     _translates = True
+    _instead = "serve() answers many at once"
 
     def __init__(self, **options: Unpack[OptionArguments]) -> None:
         super().__init__(**options)
         self._asker: tuple[Pipe, list[bytes]] | None = None
-        self._receiving = False
+        """Who waits for a reply: the peer, and the frames before its request."""
 
-    async def receive(self) -> bytes:
-        """Receive a request of one frame; waits while there is none. Cancelled, it has received nothing.
-
-        Raises `OutOfTurn` before the last one was answered, `MultipartMessage`, which carries the frames, for a request
-        of several, and ``trio.ClosedResourceError``.
-        """
-        request = await self._hear("receive")
-        if isinstance(request, list):
-            raise MultipartMessage(request)
+    def _pop(self) -> Any:
+        pipe, envelope, request = super()._pop()
+        self._asker = pipe, envelope
         return request
 
-    __anext__ = receive
-
-    async def receive_multipart(self) -> list[bytes]:
-        """Receive any request as the list of its frames. Otherwise as `receive`."""
-        return _frames(await self._hear("receive_multipart"))
-
-    def receive_nowait(self) -> bytes:
-        """As `receive`; raises ``trio.WouldBlock`` where that would wait."""
-        request = self._hear_at_once()
-        if isinstance(request, list):
-            raise MultipartMessage(request)
-        return request
-
-    def receive_multipart_nowait(self) -> list[bytes]:
-        """As `receive_multipart`; raises ``trio.WouldBlock`` where that would wait."""
-        return _frames(self._hear_at_once())
-
-    async def _hear(self, doing: str) -> Message:
-        self._check_unasked()
-        self._receiving = True
-        try:
-            return self._take_request(await self._next(doing))
-        finally:
-            self._receiving = False
-
-    def _hear_at_once(self) -> Message:
-        self._check_open()
-        self._check_unasked()
-        return self._take_request(self._pop())
-
-    def _check_unasked(self) -> None:
-        if self._receiving:
-            raise trio.BusyResourceError("another task is receiving from this Rep; serve() answers many at once")
+    def _check_hearing(self) -> None:
         if self._asker is not None:
             raise OutOfTurn("this Rep has received a request, and is to send its reply before it receives the next")
 
-    def _take_request(self, request: tuple[Pipe, list[bytes], Message]) -> Message:
-        pipe, envelope, message = request
-        self._asker = pipe, envelope
-        return message
-
-    async def send(self, message: bytes) -> None:
-        """Send the reply to the request that was received last. Waits for nobody.
-
-        When that peer is gone, or its queue full, the reply is dropped, counted and reported. A send is a checkpoint
-        only at every 256th message. Raises `OutOfTurn` when no request has been received.
-        """
+    async def _offer(self, message: Message, doing: str) -> None:
         self._check_open()
         await self._take_turn()
-        self._answer(as_frame(message))
+        self._offer_nowait(message)
 
-    async def send_multipart(self, frames: Iterable[Buffer]) -> None:
-        """Send a reply of one or more frames. Otherwise as `send`."""
-        self._check_open()
-        await self._take_turn()
-        self._answer(as_message(frames))
-
-    def send_nowait(self, message: bytes) -> None:
-        """As `send`, which never waits for a peer."""
-        self._check_open()
-        self._answer(as_frame(message))
-
-    def send_multipart_nowait(self, frames: Iterable[Buffer]) -> None:
-        """As `send_multipart`, which never waits for a peer."""
-        self._check_open()
-        self._answer(as_message(frames))
-
-    def _answer(self, message: Message) -> None:
+    def _offer_nowait(self, message: Message) -> None:
         if self._asker is None:
             raise OutOfTurn("this Rep has received no request that it could send a reply to: receive() comes first")
         (pipe, envelope), self._asker = self._asker, None
         self._reply(pipe, envelope, message)
 
     def _reply(self, pipe: Pipe, envelope: list[bytes], message: Message) -> None:
-        self._sent += 1
-        self._send_turn -= 1
-        if not pipe.connected:
-            self._drop(pipe, 1, service.GONE)
-            return
-        lane = pipe.outbox
-        if lane.stalled:
-            self._miss(pipe)
-            return
-        lane.append([*envelope, *_frames(message)])
-        if lane.asleep:
-            lane.wake()
-        if len(lane) >= lane.limit:
-            self._full(pipe)
+        if pipe.connected:
+            self._queue(pipe, [*envelope, *_frames(message)])
+        else:
+            self._sent += 1
+            self._drop(pipe, 1, GONE)
 
     async def serve(
         self,
-        handler: service.Handler,
+        handler: Handler,
         *,
         concurrency: int = 1,
-        on_error: service.OnError | None = None,
+        on_error: OnError | None = None,
         task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
     ) -> None:
-        """Answer each request with what ``await handler(message)`` returns, until cancelled.
+        """Answer each request with what ``await handler(message)`` returns, until cancelled or the socket is closed.
 
         ``message`` is ``bytes``, or a list of several frames; the handler returns the same, or None to send nothing. By
         default one request is answered after the other, as peers expect that send several at once; with a higher
         ``concurrency`` so many handlers run at the same time. An exception in a handler goes to ``on_error(error)``,
-        which returns a reply or None; without it, it is logged, and the requester gets no answer.
+        which returns a reply or None; without it, it is logged, and the requester gets no reply. Cancelled, it cancels
+        the handlers; what they had not begun to answer stays to be received. Raises ``trio.ClosedResourceError`` when
+        the socket is closed, and `OutOfTurn` while a request waits that receive() returned.
         """
 
         async def receive() -> tuple[tuple[Pipe, list[bytes]], Message]:
-            pipe, envelope, message = await self._next("serve")
-            return (pipe, envelope), message
+            request = await self._next("serve")
+            way_back, self._asker = self._asker, None
+            assert way_back is not None
+            return way_back, request
 
         def reply(way_back: tuple[Pipe, list[bytes]], message: Message) -> None:
             self._reply(*way_back, message)
 
-        await service.serve(receive, reply, handler, concurrency, on_error, task_status)
+        await self._serve(receive, reply, handler, concurrency, on_error, task_status)
 
     def _translate(self, pipe: Pipe, batch: list[Message]) -> list[Any]:
         requests: list[tuple[Pipe, list[bytes], Message]] = []

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, TypeAlias, TypeVar, Unpack
 
 import trio
 
 from ..message import Message, as_frame, as_message
+from ..options import OptionArguments
+from .incoming import Receiver
 
 log = logging.getLogger("mq")
 
@@ -22,62 +24,81 @@ T = TypeVar("T")
 GONE = "replies to a peer that is gone"
 
 
+class Service(Receiver):
+    """Answer requests with a function. Subclasses say how one is received, and its reply sent."""
+
+    def __init__(self, **options: Unpack[OptionArguments]) -> None:
+        super().__init__(**options)
+        self._services: set[trio.CancelScope] = set()
+
+    async def _serve(
+        self,
+        receive: Callable[[], Awaitable[tuple[T, Message]]],
+        reply: Callable[[T, Message], None],
+        handler: Handler,
+        concurrency: int,
+        on_error: OnError | None,
+        task_status: trio.TaskStatus[None],
+    ) -> None:
+        if isinstance(concurrency, bool) or not isinstance(concurrency, int) or concurrency < 1:
+            raise ValueError(f"concurrency is a whole number of at least 1; got {concurrency!r}")
+        self._check_open()
+        free = trio.Semaphore(concurrency)
+
+        async def answer(way_back: T, request: Message) -> None:
+            message = await self._outcome(handler, request, on_error)
+            if message is not None:
+                reply(way_back, message)
+            free.release()
+
+        failure: Exception | None = None
+        async with trio.open_nursery() as nursery:
+            scope = nursery.cancel_scope
+            self._services.add(scope)
+            task_status.started()
+            try:
+                while True:
+                    # Nothing is received that nobody could begin with, so that cancellation loses no request.
+                    await free.acquire()
+                    nursery.start_soon(answer, *await receive())
+            except Exception as error:  # kept from the nursery, which would wrap it in a group
+                failure = error
+                scope.cancel()
+            finally:
+                self._services.discard(scope)
+        self._check_open()
+        if failure is not None:
+            raise failure
+
+    async def _outcome(self, handler: Handler, request: Message, on_error: OnError | None) -> Message | None:
+        """Return the reply to ``request``; whatever is wrong with the handler concerns this one request only."""
+        try:
+            try:
+                return _checked(await handler(request))
+            except Exception as error:
+                if on_error is None:
+                    raise
+                return _checked(on_error(error))
+        except Exception:
+            frames = 1 if isinstance(request, bytes) else len(request)
+            what = f"a request of {frames} frames" if frames > 1 else f"a request of {len(request)} bytes"
+            log.exception("%s.serve() failed on %s, which gets no reply", self._name, what)
+            return None
+
+    def _stop(self) -> None:
+        # Before the tasks that wait in the socket are told, so that no handler outlives it.
+        for scope in self._services:
+            scope.cancel()
+        super()._stop()
+
+
 def unwrap(frames: list[bytes]) -> tuple[list[bytes], Message]:
     """Split what a ROUTER received into envelope and message. A DEALER may have sent no empty frame between them."""
     end = frames.index(b"", 1) + 1 if b"" in frames[1:-1] else 1
     return frames[:end], frames[end] if len(frames) == end + 1 else frames[end:]
 
 
-async def serve(
-    receive: Callable[[], Awaitable[tuple[T, Message]]],
-    reply: Callable[[T, Message], None],
-    handler: Handler,
-    concurrency: int,
-    on_error: OnError | None,
-    task_status: trio.TaskStatus[None],
-) -> None:
-    """Answer requests with what ``handler`` makes of them, ``concurrency`` at a time, until cancelled."""
-    if isinstance(concurrency, bool) or not isinstance(concurrency, int) or concurrency < 1:
-        raise ValueError(f"concurrency is a whole number of at least 1; got {concurrency!r}")
-    free = trio.Semaphore(concurrency)
-
-    async def answer(way_back: T, request: Message) -> None:
-        try:
-            message = await _outcome(handler, request, on_error)
-            if message is not None:
-                reply(way_back, message)
-        finally:
-            free.release()
-
-    closed: trio.ClosedResourceError | None = None
-    async with trio.open_nursery() as nursery:
-        task_status.started()
-        try:
-            while True:
-                await free.acquire()
-                nursery.start_soon(answer, *await receive())
-        except trio.ClosedResourceError as error:
-            closed = error
-            nursery.cancel_scope.cancel()
-    if closed is not None:
-        raise closed
-
-
-async def _outcome(handler: Handler, request: Message, on_error: OnError | None) -> Message | None:
-    try:
-        return _checked(await handler(request))
-    except Exception as error:
-        if on_error is not None:
-            return _checked(on_error(error))
-        log.exception("a handler failed on %d frames; the requester gets no answer", _count(request))
-        return None
-
-
 def _checked(message: object) -> Message | None:
     if message is None:
         return None
     return as_message(message) if isinstance(message, (list, tuple)) else as_frame(message)
-
-
-def _count(message: Message) -> int:
-    return 1 if isinstance(message, bytes) else len(message)

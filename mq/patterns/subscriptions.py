@@ -10,6 +10,7 @@ from bisect import insort
 from collections import Counter
 from collections.abc import Iterator, Mapping
 
+from ..message import Message
 from ..pipe import Pipe
 
 Pipes = dict[Pipe, None]
@@ -72,6 +73,11 @@ class Subscriptions:
         """Remove all that ``pipe`` has; return the topics that nobody has now."""
         return [topic for topic in list(self._of.get(pipe, ())) if self.remove(pipe, topic)]
 
+    @property
+    def longest(self) -> int:
+        """The length of the longest topic; 0 when there is none."""
+        return self.lengths[-1] if self.lengths else 0
+
     def match(self, topic: bytes) -> Mapping[Pipe, None]:
         """Return who wants a message that starts with ``topic``."""
         found: Pipes = {}
@@ -132,7 +138,18 @@ class Topics:
         counts = self._counts
         return any(message[:length] in counts for length in self._lengths)
 
-    @property
-    def has_all(self) -> bool:
-        """Every message matches."""
-        return b"" in self._counts
+    def sift(self, batch: list[Message]) -> list[Message]:
+        """Return the messages of ``batch`` that match by their first frame."""
+        few = self._few
+        if few is None:
+            return [message for message in batch if self.match(message if isinstance(message, bytes) else message[0])]
+        if b"" in few:
+            return batch
+        try:
+            return [message for message in batch if message.startswith(few)]  # type: ignore[union-attr]
+        except AttributeError:  # a message of several frames is among them
+            return [
+                message
+                for message in batch
+                if (message if isinstance(message, bytes) else message[0]).startswith(few)
+            ]

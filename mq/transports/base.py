@@ -39,6 +39,9 @@ class Stream(Protocol):
     wait_writable: Callable[[], Awaitable[None]]
     """Wait until an attempt to write would not block. Raises ``trio.ClosedResourceError`` on close() and stir()."""
 
+    def look(self, seconds: float) -> bool:
+        """Look for so long whether there is something to read, letting no other task run; return whether there is."""
+
     def stir(self) -> None:
         """Have whoever waits raise ``trio.ClosedResourceError``, to look whether something else has changed."""
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import errno
 import os
+import select
 import socket
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from functools import partial
+from time import perf_counter
 
 import trio
 
@@ -31,11 +33,22 @@ class SocketStream:
         self.wait_readable: Callable[[], Awaitable[None]] = partial(trio.lowlevel.wait_readable, sock.fileno())
         self.wait_writable: Callable[[], Awaitable[None]] = partial(trio.lowlevel.wait_writable, sock.fileno())
         self._sock = sock
+        poller = select.poll()
+        poller.register(sock, select.POLLIN)
+        self._poll: Callable[[int], object] = poller.poll
 
     def write_nowait(self, buffers: Sequence[bytes | memoryview]) -> int:
         if len(buffers) == 1:
             return self._sock.send(buffers[0])
         return self._sock.sendmsg(buffers[:_GATHER_LIMIT])
+
+    def look(self, seconds: float) -> bool:
+        poll = self._poll
+        until = perf_counter() + seconds
+        while not poll(0):
+            if perf_counter() > until:
+                return False
+        return True
 
     def stir(self) -> None:
         if self._sock.fileno() != -1:
@@ -105,7 +118,9 @@ async def connect(sock: socket.socket, address: object, peer: str) -> SocketStre
     try:
         try:
             sock.connect(address)  # type: ignore[arg-type]
-        except BlockingIOError:
+        except BlockingIOError as error:
+            if sock.family == socket.AF_UNIX:  # it is not under way: no room, and nothing says when there is
+                raise OSError(error.errno, "too many connections wait to be accepted there") from None
             await trio.lowlevel.wait_writable(sock)
             code = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
             if code:

@@ -12,11 +12,12 @@ from functools import partial
 from typing import Any
 
 import trio
+from attrs import evolve
 
-from ..endpoint import Tcp
+from ..endpoint import Tcp, parse
 from ..errors import InvalidEndpoint
 from ..options import Options
-from . import socket_options, sockets
+from . import socket_options, sockets, socks
 from .admission import by_address
 
 
@@ -55,6 +56,21 @@ class TcpTransport:
                 _local_address(Tcp(*endpoint.source))
 
     async def connect(self, endpoint: Tcp, options: Options) -> sockets.SocketStream:
+        if options.socks_proxy is None:
+            return await self._connect_directly(endpoint, options)
+        proxy = parse(f"tcp://{options.socks_proxy}")
+        assert isinstance(proxy, Tcp)
+        try:
+            stream = await self._connect_directly(evolve(proxy, source=endpoint.source), options)
+            stream.peer = str(Tcp(endpoint.host, endpoint.port))
+            await _converse(
+                stream, socks.dialogue(endpoint.host, endpoint.port, options.socks_username, options.socks_password)
+            )
+        except OSError as error:
+            raise OSError(error.errno, f"SOCKS proxy {options.socks_proxy}: {error.strerror or error}") from None
+        return stream
+
+    async def _connect_directly(self, endpoint: Tcp, options: Options) -> sockets.SocketStream:
         try:
             addresses = await trio.socket.getaddrinfo(endpoint.host, endpoint.port, type=socket.SOCK_STREAM)
         except UnicodeError as error:
@@ -87,6 +103,29 @@ class TcpTransport:
             stream.close()
             raise ConnectionRefusedError(errno.ECONNREFUSED, "nobody listens there, the socket met itself")
         return stream
+
+
+async def _converse(stream: sockets.SocketStream, dialogue: socks.Dialogue) -> None:
+    """Hold ``dialogue`` on ``stream`` to its end, and read nothing of what comes behind it; or close ``stream``."""
+    try:
+        say, size = next(dialogue)
+        while True:
+            while say:
+                await stream.wait_writable()
+                say = say[stream.write_nowait([say]) :]
+            heard = b""
+            while len(heard) < size:
+                await stream.wait_readable()
+                data = stream.read_nowait(size - len(heard))
+                if not data:
+                    raise OSError(errno.ECONNRESET, "it closed the connection before it had answered")
+                heard += data
+            say, size = dialogue.send(heard)
+    except StopIteration:
+        return
+    except BaseException:
+        stream.close()
+        raise
 
 
 TCP = TcpTransport()

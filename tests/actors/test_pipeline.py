@@ -58,6 +58,24 @@ def die_of_five(number: int) -> int:
     return number
 
 
+class DiesOnArrival:
+    """Kills the process that it comes to, the first `times`."""
+
+    def __init__(self, directory: str, times: int) -> None:
+        self.directory = directory
+        self.times = times
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        deaths = len(os.listdir(self.directory))
+        if deaths < self.times:
+            Path(self.directory, str(deaths)).touch()
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    def __call__(self, number: int) -> int:
+        return number
+
+
 def give_lambda(_number: int) -> object:
     return lambda: None
 
@@ -402,6 +420,21 @@ async def test_workers_that_die_too_often_end_the_run() -> None:
     stage = Stage(die_of_five, place="process")
     with pytest.raises(actors.RestartsExhausted):
         await Pipeline(itertools.repeat(5), [stage], on_error="skip", intensity=2, period=60).run()
+
+
+async def test_a_worker_killed_before_it_serves_is_started_again(tmp_path: Path) -> None:
+    stage = Stage(DiesOnArrival(str(tmp_path), 2), place="process")
+    results: list[int] = []
+    report = await Pipeline(range(10), [stage], results.append, ordered=True).run()
+    assert results == list(range(10))
+    assert report.restarts == 2
+
+
+async def test_a_worker_that_never_comes_to_serve_ends_the_run(tmp_path: Path) -> None:
+    stage = Stage(DiesOnArrival(str(tmp_path), 100), place="process")
+    with pytest.raises(actors.StartFailed, match="SIGKILL"):
+        await Pipeline(range(10), [stage], intensity=2, period=60).run()
+    assert len(os.listdir(tmp_path)) == 3
 
 
 # Stopping

@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -42,10 +43,10 @@ def service(tmp_path):
     return tmp_path
 
 
-def program(service, *arguments):
+def program(service, *arguments, **options):
     return subprocess.Popen(
-        [sys.executable, *arguments], cwd=service, env={**os.environ, "PYTHONPATH": str(ROOT)}, text=True,
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        [sys.executable, *arguments], cwd=service, env={**os.environ, "PYTHONPATH": f"{ROOT}:{service}"}, text=True,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, **options,
     )  # fmt: skip
 
 
@@ -61,15 +62,34 @@ def test_a_signal_stops_a_tree_in_order(service, number, arguments):
 
 
 def test_ctrl_c_reaches_the_whole_group_and_still_stops_in_order(service):
-    running = subprocess.Popen(
-        [sys.executable, "service.py"], cwd=service, env={**os.environ, "PYTHONPATH": str(ROOT)}, text=True,
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True,
-    )  # fmt: skip
-    with running:
+    with program(service, "service.py", start_new_session=True) as running:
         assert [running.stdout.readline(), running.stdout.readline()] == ["one up\n", "two up\n"]
         os.killpg(running.pid, signal.SIGINT)
         out, err = running.communicate(timeout=20)
     assert (out, err, running.returncode) == ("two down\none down\nend\n", "", 0)
+
+
+SLOW = """
+import os, sys, time
+
+if any("forkserver" in argument for argument in sys.orig_argv):
+    open("importing", "w").close()
+    while not os.path.exists("go on"):
+        time.sleep(0.01)
+"""
+
+
+def test_ctrl_c_does_not_interrupt_what_the_fork_server_imports(service):
+    (service / "sitecustomize.py").write_text(SLOW)  # Python imports it before anything else
+    with program(service, "service.py", start_new_session=True) as running:
+        while not (service / "importing").exists():
+            assert running.poll() is None
+            time.sleep(0.01)
+        os.killpg(running.pid, signal.SIGINT)
+        (service / "go on").touch()
+        out, err = running.communicate(timeout=20)
+    assert (err, running.returncode) == ("", 0)
+    assert out.endswith("end\n")
 
 
 def test_a_tree_whose_children_have_all_ended_ends(service):

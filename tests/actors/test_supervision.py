@@ -281,6 +281,17 @@ async def test_an_exception_in_the_block_comes_out_as_itself(place):
         await block()
 
 
+@pytest.mark.parametrize("place", ["task", "thread"])
+def test_ctrl_c_that_meets_an_actor_ends_the_block(place):
+    async def main():
+        async with actors.open_supervisor() as root:
+            ann = await root.start(Account, "ann", place=place)
+            await ann.crash(KeyboardInterrupt())
+
+    with pytest.raises(KeyboardInterrupt):
+        trio.run(main)
+
+
 async def test_cancelling_the_block_still_lets_the_children_stop(place):
     async with actors.open_supervisor() as root:
         diary = await root.start(Diary)

@@ -11,8 +11,9 @@ import threading
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from types import FrameType
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 import trio
@@ -60,28 +61,101 @@ async def iterate_all(pull: mq.Pull, body: bytes) -> None:
 Work = Callable[[Any, bytes], Awaitable[None]]
 
 
-def carry(endpoint: str, body: bytes, hwm: int, sender: Work, receiver: Work, watched: str) -> Counter[str]:
-    """Send ``COUNT`` messages from one thread to another; return the calls made in the ``watched`` one."""
+async def send_frames(socket: Any, body: bytes) -> None:
+    frames = [b"topic", body]
+    for _ in range(COUNT):
+        await socket.send_multipart(frames)
+
+
+async def receive_frames(socket: Any, body: bytes) -> None:
+    for _ in range(COUNT):
+        assert (await socket.receive_multipart())[-1] == body
+
+
+async def send_to_the_only_peer(socket: Any, body: bytes) -> None:
+    (address,) = socket._by_address
+    if isinstance(address, int):
+        for _ in range(COUNT):
+            await socket.send(body, address)
+    else:
+        frames = [address, body]
+        for _ in range(COUNT):
+            await socket.send_multipart(frames)
+
+
+async def receive_pairs(socket: Any, body: bytes) -> None:
+    for _ in range(COUNT):
+        assert (await socket.receive())[1] == body
+
+
+async def send_to_the_group(socket: mq.Radio, body: bytes) -> None:
+    for _ in range(COUNT):
+        await socket.send(b"group", body)
+
+
+class Traffic(NamedTuple):
+    """Who sends to whom, and how."""
+
+    sender: Callable[..., Any]
+    receiver: Callable[..., Any]
+    send: Work = send_all
+    receive: Work = receive_all
+
+
+async def ready(socket: Any) -> None:
+    """Wait until what is sent will arrive."""
+    if isinstance(socket, (mq.Pub, mq.XPub)):
+        await socket.wait_subscribed(b"m")
+        await socket.wait_subscribed(b"topic")
+    elif isinstance(socket, mq.Radio):
+        await socket.wait_joined(b"group")
+    else:
+        await socket.wait_connected()
+
+
+async def prepared(socket: Any) -> None:
+    """Have what comes wanted."""
+    if isinstance(socket, mq.Sub):
+        socket.subscribe(b"m")
+        socket.subscribe(b"topic")
+    elif isinstance(socket, mq.XSub):
+        await socket.send(b"\1m")
+        await socket.send(b"\1topic")
+    elif isinstance(socket, mq.Dish):
+        socket.join(b"group")
+
+
+def carry(
+    endpoint: str, body: bytes, hwm: int, traffic: Traffic, watched: str, *, in_turn: bool = False
+) -> Counter[str]:
+    """Send ``COUNT`` messages from one thread to another; return the calls made in the ``watched`` one.
+
+    ``in_turn``: receiving begins when all is sent, so that nobody waits for messages or for the interpreter.
+    """
     calls: Counter[str] = Counter()
     address: list[str] = []
-    bound, received = threading.Event(), threading.Event()
+    bound, sent, received = threading.Event(), threading.Event(), threading.Event()
     failures: list[BaseException] = []
 
     async def send() -> None:
-        async with mq.Push(send_hwm=hwm) as push:
-            push.connect(address[0])
-            await push.wait_connected()
+        async with traffic.sender(send_hwm=hwm) as socket:
+            socket.connect(address[0])
+            await ready(socket)
             with counted(calls if watched == "sending" else Counter()):
-                await sender(push, body)
+                await traffic.send(socket, body)
+            sent.set()
             await trio.to_thread.run_sync(received.wait, 20)
 
     async def receive() -> None:
-        async with mq.Pull(receive_hwm=hwm) as pull:
-            address.append(pull.bind(endpoint))
+        async with traffic.receiver(receive_hwm=hwm) as socket:
+            address.append(socket.bind(endpoint))
+            await prepared(socket)
             bound.set()
-            await pull.wait_connected()
+            await socket.wait_connected()
             with counted(calls if watched == "receiving" else Counter()), trio.fail_after(20):
-                await receiver(pull, body)
+                if in_turn:
+                    await trio.to_thread.run_sync(sent.wait, 20)
+                await traffic.receive(socket, body)
             received.set()
 
     def run(main: Callable[[], Awaitable[None]]) -> None:
@@ -90,6 +164,7 @@ def carry(endpoint: str, body: bytes, hwm: int, sender: Work, receiver: Work, wa
         except BaseException as error:
             failures.append(error)
             bound.set()
+            sent.set()
             received.set()
 
     threads = [threading.Thread(target=run, args=[main]) for main in (receive, send)]
@@ -102,13 +177,40 @@ def carry(endpoint: str, body: bytes, hwm: int, sender: Work, receiver: Work, wa
     return calls
 
 
+def check(calls: Counter[str]) -> None:
+    assert calls.total() <= MOST * COUNT, f"{calls.total() / COUNT:.2f} calls a message: {calls.most_common(8)}"
+
+
 @pytest.mark.parametrize("watched", ["sending", "receiving"])
 @pytest.mark.parametrize(("size", "hwm"), [(16, 1000), (1000, 1000), (16, 0)])
 def test_a_message_costs_at_most_one_and_a_half_calls(endpoint: str, size: int, hwm: int, watched: str) -> None:
-    calls = carry(endpoint, b"m" * size, hwm, send_all, receive_all, watched)
-    assert calls.total() <= MOST * COUNT, f"{calls.total() / COUNT:.2f} calls a message: {calls.most_common(8)}"
+    check(carry(endpoint, b"m" * size, hwm, Traffic(mq.Push, mq.Pull), watched))
+
+
+TRAFFIC = {
+    "PAIR": Traffic(mq.Pair, mq.Pair),
+    "PAIR, frames": Traffic(mq.Pair, mq.Pair, send_frames, receive_frames),
+    "PUSH to PULL, frames": Traffic(mq.Push, mq.Pull, send_frames, receive_frames),
+    "DEALER to DEALER": Traffic(mq.Dealer, mq.Dealer),
+    "DEALER to ROUTER": Traffic(mq.Dealer, mq.Router, send_all, receive_frames),
+    "DEALER to ROUTER, frames": Traffic(mq.Dealer, mq.Router, send_frames, receive_frames),
+    "ROUTER to DEALER": Traffic(partial(mq.Router, router_mandatory=True), mq.Dealer, send_to_the_only_peer),
+    "PUB to SUB": Traffic(mq.Pub, mq.Sub),
+    "XPUB to XSUB": Traffic(mq.XPub, mq.XSub),
+    "CLIENT to SERVER": Traffic(mq.Client, mq.Server, send_all, receive_pairs),
+    "SERVER to CLIENT": Traffic(mq.Server, mq.Client, send_to_the_only_peer),
+    "PEER": Traffic(mq.Peer, mq.Peer, send_to_the_only_peer, receive_pairs),
+    "SCATTER to GATHER": Traffic(mq.Scatter, mq.Gather),
+    "CHANNEL": Traffic(mq.Channel, mq.Channel),
+    "RADIO to DISH": Traffic(mq.Radio, mq.Dish, send_to_the_group, receive_pairs),
+}
+
+
+@pytest.mark.parametrize("watched", ["sending", "receiving"])
+@pytest.mark.parametrize("traffic", TRAFFIC.values(), ids=TRAFFIC)
+def test_it_does_so_for_every_type_of_socket(endpoint: str, traffic: Traffic, watched: str) -> None:
+    check(carry(endpoint, b"m" * 16, 0, traffic, watched, in_turn=True))
 
 
 def test_iterating_costs_no_more_than_receiving(endpoint: str) -> None:
-    calls = carry(endpoint, b"m" * 16, 1000, send_all, iterate_all, "receiving")
-    assert calls.total() <= MOST * COUNT, f"{calls.total() / COUNT:.2f} calls a message: {calls.most_common(8)}"
+    check(carry(endpoint, b"m" * 16, 1000, Traffic(mq.Push, mq.Pull, send_all, iterate_all), "receiving"))

@@ -141,7 +141,7 @@ def test_every_option_says_what_it_does_and_what_libzmq_calls_it(field: attrs.At
     assert field.validator is not None
 
 
-TEXTS = {"bind_to_device"}
+TEXTS = {"bind_to_device", "socks_username", "socks_password"}
 """Options whose value is a text."""
 SEVERAL = {"reconnect_stop", "router_notify", "tcp_accept_filter", "ipc_filter_pid", "ipc_filter_uid", "ipc_filter_gid"}
 """Options whose value is any number of values."""

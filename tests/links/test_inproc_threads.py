@@ -14,7 +14,7 @@ import trio.testing
 
 import mq
 
-from ..conftest import next_event, until
+from ..conftest import married, next_event, until
 
 Main = Callable[[], Awaitable[None]]
 _names = itertools.count()
@@ -143,6 +143,14 @@ def test_a_sender_in_a_busy_thread_goes_on_when_there_is_room(name: str) -> None
             emptied.wait(20)  # the whole run stands still
 
     together(binder, connecter)
+
+
+async def test_a_wake_up_for_what_has_been_received_already_does_not_cost_the_next(name: str, deadline: None) -> None:
+    async with married(mq.Pull(), mq.Push(), name) as (pull, push):
+        (pipe,) = pull._pipes
+        pipe.inbox.wake()  # as a sender does that was held up between its message and this
+        await push.send(b"next")
+        assert await pull.receive() == b"next"
 
 
 @pytest.mark.parametrize("hwm", [1, 2, 10, 1000])

@@ -64,6 +64,18 @@ async def test_a_connecter_is_told_that_nobody_answers(
     assert "inproc://nobody is not reached" in hint
 
 
+async def test_who_waits_to_be_connected_is_told_why_nobody_is(
+    wire_endpoint: str, autojump_clock: MockClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    address = await reserved(wire_endpoint)
+    async with mq.Push() as push:
+        push.connect(address)
+        with trio.move_on_after(60):
+            await push.wait_connected()
+    (hint,) = _hints(caplog)
+    assert hint.startswith(f"Push.wait_connected() waits: {address} is not reached: ")
+
+
 async def test_who_waits_only_a_moment_hears_nothing(
     autojump_clock: MockClock, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -57,7 +57,7 @@ def test_options_are_not_positional(kind: type[Any]) -> None:
         *(("tcp_max_retransmit_time", value) for value in (-1, math.inf, math.nan, "5", True)),
         *(("type_of_service", value) for value in (-1, 256, 1.5, "5")),
         *(("priority", value) for value in (-1, 1.5, "5")),
-        *(("bind_to_device", value) for value in ("", "a\0b", 5, b"lo")),
+        *(("bind_to_device", value) for value in ("", "a\0b", "a\ud800", 5, b"lo")),
         *(("busy_poll", value) for value in (-1, 1.5, "5")),
         *(("ipv6", value) for value in (0, 1, None, "yes")),
         *(("heartbeat_ttl", value) for value in (-1, 0, 0.05, 6553.6, math.inf, math.nan, "5", True)),
@@ -65,6 +65,10 @@ def test_options_are_not_positional(kind: type[Any]) -> None:
         *((f"ipc_filter_{kind}", value) for kind in ("pid", "uid", "gid") for value in (None, "5", b"5", 5)),
         *((f"ipc_filter_{kind}", value) for kind in ("pid", "uid", "gid") for value in ((-1,), ("5",), (True,))),
         *(("use_fd", value) for value in (-1, 1.5, "3", True)),
+        *(("socks_proxy", value) for value in (5, b"a:1", "", "host", "host:", "host:0", "*:1", "::1:1080", "a:1;b:1")),
+        *(("socks_username", value) for value in ("", "u" * 256, "ü" * 128, "\ud800", b"user", 5)),
+        *(("read_size", value) for value in (0, -1, 1.5, None, "5", True)),
+        *(("write_batch", value) for value in (0, -1, 1.5, None, "5", True)),
         *(("reconnect_jitter", value) for value in (-0.1, 1.1, None, "0.5", math.nan, True)),
         *(("reconnect_stop", value) for value in (None, "refused", b"refused", 1)),
     ],
@@ -119,6 +123,19 @@ def test_filters_are_given_as_any_iterable_and_kept_as_tuples(kind: type[Any]) -
 def test_what_is_no_network_is_refused(network: str) -> None:
     with pytest.raises(ValueError, match=f"tcp_accept_filter has {network!r}, which is no network"):
         mq.Pair(tcp_accept_filter=("127.0.0.0/8", network))
+
+
+@pytest.mark.parametrize("proxy", ["localhost:1080", "127.0.0.1:1080", "[::1]:1080"])
+def test_a_proxy_is_a_host_and_a_port(proxy: str) -> None:
+    assert mq.Pair(socks_proxy=proxy).options.socks_proxy == proxy
+
+
+def test_a_password_is_never_shown() -> None:
+    assert "secret" not in repr(mq.Options(socks_username="user", socks_password="secret"))
+    for wrong in ({"socks_password": "secret"}, {"socks_username": "user", "socks_password": "secret" * 50}):
+        with pytest.raises(ValueError, match="socks_password") as caught:
+            mq.Pair(**wrong)  # type: ignore[arg-type]
+        assert "secret" not in str(caught.value)
 
 
 def test_options_do_not_change_afterwards() -> None:

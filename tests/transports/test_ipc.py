@@ -283,3 +283,24 @@ async def test_the_other_process_is_named(tmp_path: Path, deadline: None) -> Non
     async with married(mq.Pull(), mq.Push(), f"ipc://{tmp_path}/socket") as (pull, _):
         await until(lambda: bool(pull.statistics().peers))
         assert pull.statistics().peers[0].peer == f"pid {os.getpid()} of user {os.getuid()}"
+
+
+async def test_a_full_queue_of_connections_is_a_delay_and_no_connection(tmp_path: Path, deadline: None) -> None:
+    path = str(tmp_path / "socket")
+    async with mq.Push(reconnect_interval=0.01, reconnect_interval_max=0.01) as push, push.monitor() as events:
+        with socket.socket(socket.AF_UNIX) as busy, socket.socket(socket.AF_UNIX) as first:
+            busy.bind(path)
+            busy.listen(0)
+            first.connect(path)
+            push.connect(f"ipc://{path}")
+            for _ in range(3):
+                event = await next_event(events, (mq.ConnectDelayed, mq.Connected))  # type: ignore[arg-type]
+                assert isinstance(event, mq.ConnectDelayed)
+                assert "too many connections wait" in event.reason
+            taken, _ = busy.accept()
+            taken.close()
+            await next_event(events, mq.Connected)
+        async with mq.Pull() as pull:
+            pull.bind(f"ipc://{path}")
+            await push.send(b"hello")
+            assert await pull.receive() == b"hello"

@@ -4,8 +4,8 @@ from typing import TypeAlias
 
 from .connection import Connection, Peer
 from .framing_raw import RawConnection
-from .framing_v2 import READ_SIZE, header_of, wire
+from .framing_v2 import header_of, more_header_of, wire
 
-__all__ = ["READ_SIZE", "Connection", "Conversation", "Peer", "RawConnection", "header_of", "wire"]
+__all__ = ["Connection", "Conversation", "Peer", "RawConnection", "header_of", "more_header_of", "wire"]
 
 Conversation: TypeAlias = Connection | RawConnection

@@ -19,7 +19,7 @@ from ...message import Message
 from .commands import COMMAND, LONG, MORE
 
 READ_SIZE = 256 * 1024
-"""Bytes to ask the kernel for when no large frame is on its way."""
+"""Bytes still to come from which on a frame is worth a buffer of its own."""
 
 JOINED = 64 * 1024
 """Bytes of small frames joined into one buffer, about: so many stay in the cache between the copies."""
@@ -52,7 +52,8 @@ class _Headers(dict[int, bytes]):
 _HEADERS = (_Headers(_LAST), _Headers(_FIRST))
 header_of = _HEADERS[0].__getitem__
 """The bytes before the last or only frame of a message, by its size."""
-_more_header = _HEADERS[1].__getitem__
+more_header_of = _HEADERS[1].__getitem__
+"""The bytes before a frame that others follow, by its size."""
 
 
 def encode(batch: Sequence[Message]) -> list[bytes]:
@@ -74,7 +75,7 @@ def encode(batch: Sequence[Message]) -> list[bytes]:
 def encode_mixed(
     batch: Sequence[Message],
     last_header: Callable[[int], bytes] = header_of,
-    more_header: Callable[[int], bytes] = _more_header,
+    more_header: Callable[[int], bytes] = more_header_of,
 ) -> list[bytes]:
     """As `encode`, for messages of any sizes and headers of any framing."""
     buffers: list[bytes] = []
@@ -270,25 +271,38 @@ class Decoder:
         append = messages.append
         end = len(data)
         limit = self._limit
-        alone = not self._frames and not self.commands_only
+        plain = not self.commands_only
+        alone = plain and not self._frames
         if alone:
             at = _take_run(data, at, end, limit, messages)
         while end - at > 1:
             flags = data[at]
             start = stop = end + 1
-            if not flags:
+            if flags <= MORE:
                 start = at + 2
                 stop = start + data[at + 1]
-            elif flags == LONG and end - at > 8:
+            elif flags <= LONG | MORE and end - at > 8:
                 start = at + 9
                 stop = start + _long_size(data, at + 1)[0]
-            if stop <= end and alone and stop - start <= limit:
-                append(data[start:stop])  # a frame that is a whole message: almost all traffic
-            else:
+            if stop > end or not plain or self._frames_size + stop - start > limit:
                 stop = self._frame(data, at, end, messages)
                 if not stop:
                     return
-                alone = not self._frames and not self.commands_only
+                plain = not self.commands_only
+                alone = plain and not self._frames
+            elif alone and not flags & MORE:
+                append(data[start:stop])  # a frame that is a whole message: almost all traffic
+            else:
+                frames = self._frames
+                frames.append(data[start:stop])
+                if flags & MORE:
+                    self._frames_size += stop - start or 1
+                    alone = False
+                else:
+                    append(frames)
+                    self._frames = []
+                    self._frames_size = 0
+                    alone = True
             at = stop
         self._header = data[at:]
         self._scratch = bytearray()  # large frames are over
