@@ -12,9 +12,9 @@ demo: $(VENV)/demo            ## count the identifiers of the standard library o
 test: $(VENV)/test            ## run all tests
 	$(RUN) -m pytest
 
-lint: $(VENV)/lint            ## ruff and mypy --strict over both packages
+lint: $(VENV)/lint            ## ruff and mypy --strict over both packages and the examples
 	$(RUN) -m ruff check .
-	$(RUN) -m mypy --strict mq actors
+	$(RUN) -m mypy --strict mq actors examples/*.py
 
 bench: $(VENV)/test           ## ours against libzmq, in turns, as ratios
 	$(RUN) -m bench

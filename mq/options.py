@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Set
 from typing import Any, TypedDict
 
 from attrs import Attribute, field, fields, frozen
@@ -220,7 +220,7 @@ class Options:
     router_handover: bool = _option(False, _flag, "ZMQ_ROUTER_HANDOVER", (
         "A new peer with the routing id of one that is there takes its place, instead of being turned away."),
         types="ROUTER")
-    router_notify: frozenset[str] = _option(frozenset(), _names("connect", "disconnect"), "ZMQ_ROUTER_NOTIFY", (
+    router_notify: Set[str] = _option(frozenset(), _names("connect", "disconnect"), "ZMQ_ROUTER_NOTIFY", (
         "Receive [routing id, b\"\"] when a peer has come ('connect'), has gone ('disconnect'), or both."),
         types="ROUTER", converter=_as_frozenset)
     req_correlate: bool = _option(False, _flag, "ZMQ_REQ_CORRELATE", (
@@ -310,7 +310,7 @@ class Options:
     reconnect_jitter: float = _option(0.5, _share, "none", (
         "The share by which each pause between attempts to connect may be cut at random, so that many clients do not "
         "come back in step. 0: pauses are exactly reconnect_interval, doubled each time."))
-    reconnect_stop: frozenset[str] = _option(frozenset(), _names(*sorted(RECONNECT_ENDS)), "ZMQ_RECONNECT_STOP", (
+    reconnect_stop: Set[str] = _option(frozenset(), _names(*sorted(RECONNECT_ENDS)), "ZMQ_RECONNECT_STOP", (
         "The kinds of end after which an endpoint is given up: 'refused' (nobody listens there), 'handshake' (it "
         "failed), 'disconnect' (the peer was there and is gone)."), converter=_as_frozenset)
     heartbeat_ttl: float | None = _option(None, _time_to_live, "ZMQ_HEARTBEAT_TTL", (
@@ -362,7 +362,7 @@ class OptionArguments(TypedDict, total=False):
     probe_router: bool
     router_mandatory: bool
     router_handover: bool
-    router_notify: frozenset[str]
+    router_notify: Set[str]
     req_correlate: bool
     req_relaxed: bool
     stream_notify: bool
@@ -400,7 +400,7 @@ class OptionArguments(TypedDict, total=False):
     busy_poll: int | None
     ipv6: bool
     reconnect_jitter: float
-    reconnect_stop: frozenset[str]
+    reconnect_stop: Set[str]
     heartbeat_ttl: float | None
     tcp_accept_filter: tuple[str, ...]
     ipc_filter_pid: tuple[int, ...]

@@ -18,9 +18,15 @@ import pytest
 from docs.make_options import options_page
 
 ROOT = Path(__file__).parent.parent
-PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
+PAGES = [
+    ROOT / "README.md",
+    ROOT / "CONTRIBUTING.md",
+    ROOT / "examples" / "README.md",
+    *sorted((ROOT / "docs").rglob("*.md")),
+]
 
 PYTHON = re.compile(r"^```python\n(?P<code>.*?)^```\n(?:\n```text\n(?P<prints>.*?)^```\n)?", re.M | re.S)
+EXCERPT = re.compile(r"^```py\n(.*?)^```\n", re.M | re.S)
 CONSOLE = re.compile(r"^```console\n(.*?)^```\n", re.M | re.S)
 LINK = re.compile(r"\]\((?!https?://)([^)#]+)(?:#[^)]*)?\)")
 
@@ -31,6 +37,14 @@ def blocks() -> Iterator[object]:
         for match in PYTHON.finditer(text):
             line = text.count("\n", 0, match.start()) + 2
             yield pytest.param(match["code"], match["prints"], id=f"{page.relative_to(ROOT)}:{line}")
+
+
+def excerpts() -> Iterator[object]:
+    for page in PAGES:
+        text = page.read_text()
+        for match in EXCERPT.finditer(text):
+            line = text.count("\n", 0, match.start()) + 2
+            yield pytest.param(match[1], id=f"{page.relative_to(ROOT)}:{line}")
 
 
 def commands() -> Iterator[object]:
@@ -51,6 +65,20 @@ def test_a_block_of_code_runs(code: str, prints: str | None, tmp_path: Path) -> 
     assert "Traceback" not in done.stderr
     if prints is not None:
         assert done.stdout == prints
+
+
+@pytest.mark.parametrize("excerpt", list(excerpts()))
+def test_an_excerpt_stands_in_an_example(excerpt: str) -> None:
+    def unindented(text: str) -> str:
+        return "\n".join(line.strip() for line in text.splitlines()) + "\n"
+
+    examples = (ROOT / "examples").glob("*.py")
+    assert any("\n" + unindented(excerpt) in unindented(example.read_text()) for example in examples)
+
+
+@pytest.mark.parametrize("example", sorted((ROOT / "examples").glob("*.py")), ids=lambda example: example.name)
+def test_every_example_is_in_the_index(example: Path) -> None:
+    assert f"[{example.name}]({example.name})" in (ROOT / "examples" / "README.md").read_text()
 
 
 @pytest.mark.parametrize("command", list(commands()))

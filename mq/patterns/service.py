@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable
-from typing import TypeAlias, TypeVar, Unpack
+from typing import Any, TypeAlias, TypeVar, Unpack
 
 import trio
 
@@ -14,8 +14,8 @@ from .incoming import Receiver
 
 log = logging.getLogger("mq")
 
-Handler: TypeAlias = Callable[[Message], Awaitable[Message | None]]
-"""``await handler(message)`` returns the reply, or None for none."""
+Handler: TypeAlias = Callable[[Any], Awaitable[Message | None]]
+"""``await handler(message)`` returns the reply, or None for none. Handlers are typed for what they expect."""
 OnError: TypeAlias = Callable[[Exception], Message | None]
 """Make a reply of what a handler raised, or None for none."""
 T = TypeVar("T")

@@ -133,3 +133,18 @@ async def test_who_has_a_peer_hears_nothing(
         with trio.move_on_after(600):
             await pull.receive()
     assert not _hints(caplog)
+
+
+@pytest.mark.parametrize("kind", [mq.Rep, mq.Router])
+async def test_a_server_that_listens_is_not_warned_that_nobody_has_come_yet(
+    autojump_clock: MockClock, caplog: pytest.LogCaptureFixture, kind: type[mq.Rep] | type[mq.Router]
+) -> None:
+    async def answer(request: bytes) -> bytes:
+        return request
+
+    caplog.set_level(logging.DEBUG, "mq")
+    async with kind() as server:
+        server.bind("inproc://served")
+        with trio.move_on_after(60):
+            await server.serve(answer)
+    assert [record.levelname for record in caplog.records if record.name == "mq"] == ["INFO"]
