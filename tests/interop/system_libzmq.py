@@ -39,7 +39,7 @@ class Library:
         major, minor, patch = (part.value for part in parts)
         return major, minor, patch
 
-    def Context(self) -> _Context:  # noqa: N802 - as in pyzmq
+    def Context(self) -> _Context:
         return _Context(self._library)
 
 
