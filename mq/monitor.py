@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from attrs import frozen
+from attrs import field, frozen
 
 
 @frozen(kw_only=True)
@@ -61,12 +61,16 @@ class ConnectRetried(Event):
 
 @frozen(kw_only=True)
 class Handshaken(Event):
-    """The peer is there: a socket of type ``socket_type``, speaking ZMTP ``version`` with ``mechanism``."""
+    """The peer is there: a socket of type ``socket_type``, speaking ZMTP ``version`` with ``mechanism``.
+
+    ``metadata`` is what its application tells of itself, under names that begin with ``X-``.
+    """
 
     peer: str
     socket_type: str
     version: tuple[int, int]
     mechanism: str
+    metadata: Mapping[str, str] = field(factory=dict)
 
 
 @frozen(kw_only=True)

@@ -19,9 +19,10 @@ from .patterns.incoming import Receiver
 from .patterns.outgoing import TURN, RoundRobin
 from .patterns.pair import Channel, Pair
 from .patterns.pipeline import Gather, Pull, Push, Scatter
-from .patterns.pubsub import Pub, Sub, XPub, XSub
+from .patterns.pubsub import Pub, Sub
 from .patterns.raw import Stream
 from .patterns.reqrep import Rep, Req
+from .patterns.xpubxsub import XPub, XSub
 from .socket import Socket
 
 log = logging.getLogger("mq")

@@ -11,8 +11,9 @@ from attrs import fields_dict
 from ..options import Options
 from ..patterns.pair import Pair
 from ..patterns.pipeline import Pull, Push
-from ..patterns.pubsub import Pub, Sub, XSub
+from ..patterns.pubsub import Pub, Sub
 from ..patterns.reqrep import Rep
+from ..patterns.xpubxsub import XSub
 from ..proxy import proxy
 from ..socket import Socket
 from . import arguments

@@ -17,8 +17,9 @@ from ..patterns.dealer_router import Dealer, Router
 from ..patterns.groups import Dish, Radio
 from ..patterns.pair import Channel, Pair
 from ..patterns.pipeline import Gather, Pull, Push, Scatter
-from ..patterns.pubsub import Pub, Sub, XPub, XSub
+from ..patterns.pubsub import Pub, Sub
 from ..patterns.raw import Stream
+from ..patterns.xpubxsub import XPub, XSub
 from ..socket import Socket
 from . import arguments, formats
 from .errors import Misused, Trouble

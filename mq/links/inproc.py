@@ -176,6 +176,7 @@ class Binder(End):
                 socket_type=other.owner.socket_type,
                 version=(3, 1),
                 mechanism="NULL",
+                metadata=dict(other.owner.options.metadata),
             )
             one.post(one.owner.report, event)
 

@@ -75,6 +75,7 @@ async def _meet(
             socket_type=peer.socket_type,
             version=peer.version,
             mechanism=peer.mechanism,
+            metadata=peer.metadata,
         )
     )
     reason = "the socket closed"

@@ -10,6 +10,10 @@ from typing import Any, TypeVar
 import trio
 import zmq
 
+import mq
+
+from ..conftest import until
+
 T = TypeVar("T")
 
 PATIENCE = 20_000
@@ -19,7 +23,7 @@ PATIENCE = 20_000
 class Libzmq:
     """A socket of libzmq. Its calls block a worker thread, one at a time."""
 
-    def __init__(self, socket: zmq.Socket[bytes]) -> None:
+    def __init__(self, socket: Any) -> None:
         self._socket = socket
 
     async def _call(self, function: Callable[..., T], *arguments: Any) -> T:
@@ -38,6 +42,9 @@ class Libzmq:
     def disconnect(self, endpoint: str) -> None:
         self._socket.disconnect(endpoint)
 
+    def set(self, name: str, value: int | bytes) -> None:
+        self._socket.setsockopt(getattr(zmq, name), value)
+
     async def send(self, *messages: list[bytes]) -> None:
         def send() -> None:
             for frames in messages:
@@ -48,21 +55,35 @@ class Libzmq:
     async def receive(self, count: int = 1) -> list[list[bytes]]:
         return await self._call(lambda: [self._socket.recv_multipart() for _ in range(count)])
 
+    async def receive_frames(self) -> list[zmq.Frame]:
+        """Receive one message as pyzmq's frames, which know about the connection that they came by."""
+        return await self._call(partial(self._socket.recv_multipart, copy=False))
+
     async def pending(self, milliseconds: int = 0) -> bool:
         return bool(await self._call(self._socket.poll, milliseconds))
 
+    @property
+    def writable(self) -> bool:
+        """Somebody is there with room, as far as libzmq knows."""
+        return bool(self._socket.get(zmq.EVENTS) & zmq.POLLOUT)
+
+    async def deserted(self) -> None:
+        """Wait until libzmq has noticed that nobody is there, so that what it sends does not go to who was."""
+        await until(lambda: not self.writable)
+
 
 @asynccontextmanager
-async def libzmq(kind: int, **options: int) -> AsyncIterator[Libzmq]:
+async def libzmq(kind: int, library: Any = zmq, **options: int | bytes) -> AsyncIterator[Libzmq]:
     """Open a socket of libzmq in a context of its own; ``options`` by their names without ``ZMQ_``."""
-    context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+    context = library.Context()
     socket = context.socket(kind)
+    theirs = Libzmq(socket)
     for name, value in {"LINGER": 5000, "RCVTIMEO": PATIENCE, "SNDTIMEO": PATIENCE, **options}.items():
-        socket.setsockopt(getattr(zmq, name), value)
+        theirs.set(name, value)
     try:
-        yield Libzmq(socket)
+        yield theirs
     except BaseException:
-        socket.setsockopt(zmq.LINGER, 0)
+        theirs.set("LINGER", 0)
         raise
     finally:
 
@@ -72,3 +93,25 @@ async def libzmq(kind: int, **options: int) -> AsyncIterator[Libzmq]:
 
         with trio.CancelScope(shield=True):
             await trio.to_thread.run_sync(end)
+
+
+def join(ours: mq.Socket, theirs: Libzmq, endpoint: str, binder: str) -> str:
+    """Have one bind to ``endpoint`` and the other connect there; return where."""
+    if binder == "ours":
+        address = ours.bind(endpoint)
+        theirs.connect(address)
+    else:
+        address = theirs.bind(endpoint)
+        ours.connect(address)
+    return address
+
+
+@asynccontextmanager
+async def meeting(
+    ours: mq.Socket, kind: int, endpoint: str, binder: str, library: Any = zmq, **options: int | bytes
+) -> AsyncIterator[tuple[Any, Libzmq]]:
+    """Open a socket of ours and one of libzmq, and join them at ``endpoint``."""
+    async with libzmq(kind, library, **options) as theirs, ours:
+        join(ours, theirs, endpoint, binder)
+        await ours.wait_connected()
+        yield ours, theirs

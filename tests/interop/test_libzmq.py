@@ -16,26 +16,12 @@ import zmq
 import mq
 
 from ..conftest import next_event
-from .libzmq import Libzmq, libzmq
+from .libzmq import libzmq, meeting
 
 SIZES = (0, 1, 255, 256, 64 * 1024, 1024 * 1024)
 COUNT = 10_000
 
 binders = pytest.mark.parametrize("binder", ["ours", "theirs"])
-
-
-@asynccontextmanager
-async def meeting(
-    ours: mq.Socket, kind: int, endpoint: str, binder: str, **options: int
-) -> AsyncIterator[tuple[Any, Libzmq]]:
-    """Open a socket of ours and one of libzmq, and join them at ``endpoint``."""
-    async with libzmq(kind, **options) as theirs, ours:
-        if binder == "ours":
-            theirs.connect(ours.bind(endpoint))
-        else:
-            ours.connect(theirs.bind(endpoint))
-        await ours.wait_connected()
-        yield ours, theirs
 
 
 def _messages(seed: int) -> list[list[bytes]]:

@@ -149,3 +149,11 @@ async def test_an_unbound_endpoint_is_reported_closed(endpoint: str, deadline: N
         pull.unbind(address)
         assert (await next_event(events, mq.Disconnected)).endpoint == address
         assert (await next_event(events, mq.Closed)).endpoint == address
+
+
+async def test_a_monitor_tells_what_the_peers_application_says_of_itself(endpoint: str, deadline: None) -> None:
+    pull, push = mq.Pull(metadata={"X-Unit": "7"}), mq.Push(metadata={"X-Line": "é"})
+    async with pull, push, pull.monitor() as bound, push.monitor() as connected:
+        push.connect(pull.bind(endpoint))
+        assert (await next_event(bound, mq.Handshaken)).metadata == {"X-Line": "é"}
+        assert (await next_event(connected, mq.Handshaken)).metadata == {"X-Unit": "7"}

@@ -35,6 +35,15 @@ class Peer:
     mechanism: str
     properties: Mapping[bytes, bytes]
 
+    @property
+    def metadata(self) -> dict[str, str]:
+        """What its application tells of itself: the properties whose names begin with ``X-``."""
+        return {
+            name.decode("ascii", "backslashreplace"): value.decode("utf-8", "backslashreplace")
+            for name, value in self.properties.items()
+            if name[:2].upper() == b"X-"
+        }
+
 
 class Connection:
     """One side of a ZMTP conversation.
