@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Set
 from types import NoneType
 from typing import Any, get_args, get_origin, get_type_hints
 
@@ -147,7 +147,7 @@ _READ: dict[Any, Callable[[str, Any], Any]] = {
     float: lambda given, _: float(given),
     str: lambda given, _: given,
     bytes: lambda given, _: formats.unescape(given.encode()),
-    frozenset: lambda given, _: frozenset(_parts(given)),
+    Set: lambda given, _: frozenset(_parts(given)),
     tuple: _tuple,
     _MAPPING: _mapping,
 }
@@ -157,7 +157,7 @@ _MEANS: dict[Any, str] = {
     float: "a number of seconds, or inf",
     str: "a text",
     bytes: r"a text with \xNN for what is none",
-    frozenset: "names with commas between",
+    Set: "names with commas between",
     tuple: "values with commas between",
     _MAPPING: "written X-Name:text, with commas between",
 }
