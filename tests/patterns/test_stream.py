@@ -135,6 +135,27 @@ async def test_a_socket_that_closes_takes_over_what_is_being_flushed(wire_endpoi
             await stream.aclose()
 
 
+async def test_a_connection_can_be_closed_while_what_it_brought_is_not_received(
+    wire_endpoint: str, deadline: None
+) -> None:
+    stream = mq.Stream(receive_hwm=1)
+    async with stream, stream.monitor() as events, raw_peer(stream.bind(wire_endpoint)) as raw:
+        name, _ = await stream.receive_multipart()
+        async with trio.open_nursery() as nursery:
+
+            @nursery.start_soon
+            async def say() -> None:
+                with suppress(trio.BrokenResourceError):
+                    await raw.say(HUGE)
+
+            await wait_all_tasks_blocked(0.02)
+            await stream.send_multipart([name, b""])
+            assert (await next_event(events, mq.Disconnected)).reason == "closed here"
+        got = stream.statistics().bytes_in
+        assert 0 < got < len(HUGE)
+        assert len(await hear(stream, got)) == got
+
+
 async def test_large_data_comes_in_pieces_and_in_order(wire_endpoint: str, deadline: None) -> None:
     data = random.Random(5).randbytes(8 * 1024 * 1024)
     async with mq.Stream(stream_notify=False) as stream, raw_peer(stream.bind(wire_endpoint)) as raw:
