@@ -52,7 +52,7 @@ async def test_bytes_go_back_and_forth_and_comings_and_goings_are_told(wire_endp
             await raw.say(b"last words")
         assert await stream.receive_multipart() == [name, b"last words"]
         assert await stream.receive_multipart() == [name, b""]
-        with pytest.raises(mq.Unroutable, match="no peer is known"):
+        with pytest.raises(mq.Unroutable, match="no peers are known"):
             await stream.send_multipart([name, b"too late"])
         assert stream.statistics().dropped == {}
 
