@@ -91,7 +91,7 @@ class Disconnected(Event):
 
 @frozen(kw_only=True)
 class Dropped(Event):
-    """``count`` messages that send() had accepted will not be delivered, for ``reason``."""
+    """``count`` messages are lost, for ``reason``: sent ones that reach nobody, or received ones that nobody takes."""
 
     count: int
     reason: str

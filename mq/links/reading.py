@@ -105,9 +105,15 @@ class Reader:
         return self._reason
 
     def end(self, reason: str) -> None:
-        """Have `run` return ``reason``."""
+        """Have `run` return ``reason``, at once: what has come and had no room is received all the same."""
         self._reason = self._reason or reason
         self._guard = False
+        inbox = self._pipe.inbox
+        inbox.extend(self._backlog)
+        self._backlog = []
+        inbox.stalled = False
+        if inbox.asleep and inbox:
+            inbox.wake()
         self._stream.stir()
         self._seat.wake()
 

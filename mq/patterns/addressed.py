@@ -53,7 +53,8 @@ class Addressed(Overflow):
         self._drop_unsent(1, _UNKNOWN)
 
     def _unroutable(self, address: Any) -> Unroutable:
-        known = f"{len(self._by_address)} peers are known" if self._by_address else "no peer is known"
+        count = len(self._by_address)
+        known = "1 peer is known" if count == 1 else f"{count or 'no'} peers are known"
         return Unroutable(f"this {self._name} has no peer with the routing id {shortened(address)}; {known}")
 
     # -- hanging up ----------------------------------------------------------------------------------------

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from ..message import Message
 from ..pipe import Pipe
-from ..socket import Socket
+from .incoming import Receiver
 
 
-class Notices(Socket):
+class Notices(Receiver):
     """Send ``probe_router`` and ``hello_message``; receive ``disconnect_message`` and ``hiccup_message``."""
 
     def _pipe_connected(self, pipe: Pipe) -> None:
@@ -28,8 +28,9 @@ class Notices(Socket):
     def _notice(self, pipe: Pipe, message: Message) -> None:
         """Have ``message`` received as if the peer had sent it; at first, if the peer is new."""
         if pipe.connected and not pipe.connecting:
-            pipe.inbox.appendleft(message)
-        else:
-            pipe.inbox.append(message)
+            pipe.ready.extend(self._translate(pipe, [message]))
+            self._rejoin(pipe)
+            return
+        pipe.inbox.append(message)
         if not pipe.readable:
             self._arrived(pipe)

@@ -1,36 +1,21 @@
-"""REQ and REP (RFC 28): a request, then its reply."""
+"""Whose turn is it to speak? REQ and REP (RFC 28): a request, then its reply."""
 
 from __future__ import annotations
 
-import random
-from collections.abc import Iterable
 from typing import Any, Unpack
 
 import trio
-from attrs import define, field
 
-from ..errors import MultipartMessage, OutOfTurn, PeerLost
-from ..message import Buffer, Message, as_frame, as_message
+from ..errors import OutOfTurn, PeerLost
+from ..message import Message
 from ..options import OptionArguments
 from ..pipe import Pipe
 from .incoming import FairQueueMultipart
 from .notices import Notices
-from .outgoing import RoundRobinMultipart
 from .overflow import Overflow
+from .request import DELIMITER, UNAWAITED, Requester, frames_of, message_of, who
 from .sender import Sender
 from .service import GONE, Handler, OnError, Service
-
-_DELIMITER = b""
-
-_UNAWAITED = "replies that nobody waits for"
-
-
-def _frames(message: Message) -> list[bytes]:
-    return [message] if isinstance(message, bytes) else message
-
-
-def _message(frames: list[bytes]) -> Message:
-    return frames[0] if len(frames) == 1 else frames
 
 
 class _InTurn(FairQueueMultipart):
@@ -67,24 +52,7 @@ class _InTurn(FairQueueMultipart):
         raise NotImplementedError
 
 
-@define(eq=False)
-class _Asked:
-    """One request of `Req.request` that is on its way."""
-
-    number: bytes
-    pipe: Pipe | None = None
-    """Whom it went to, once it did."""
-    wire: Message | None = None
-    reply: Message | None = None
-    failure: PeerLost | None = None
-    seat: trio.lowlevel.ParkingLot = field(factory=trio.lowlevel.ParkingLot)
-
-    @property
-    def done(self) -> bool:
-        return self.reply is not None or self.failure is not None
-
-
-class Req(Notices, Sender, RoundRobinMultipart, _InTurn, trio.abc.Channel[bytes]):
+class Req(Notices, Sender, Requester, _InTurn, trio.abc.Channel[bytes]):
     """Send requests to the connected peers in turn, and receive the reply to each.
 
     `request` is one call for both, for any number of tasks at once. `send` and `receive` must alternate, else they
@@ -100,90 +68,11 @@ class Req(Notices, Sender, RoundRobinMultipart, _InTurn, trio.abc.Channel[bytes]
 
     def __init__(self, **options: Unpack[OptionArguments]) -> None:
         super().__init__(**options)
-        self._number = random.getrandbits(32)
-        self._asked: dict[bytes, _Asked] = {}
         self._sending = False
         self._awaited: Pipe | None = None
         """Whom the request went to that send() has sent, until receive() returns its reply."""
         self._mark = b""
         """What its reply has to repeat."""
-
-    # -- request: in one call ------------------------------------------------------------------------------
-
-    async def request(self, message: bytes) -> bytes:
-        """Send ``message`` to the next peer and return its reply. Any number of tasks may do so at once.
-
-        Waits until somebody is there with room, and then for the reply, for as long as the caller lets it. Cancelled,
-        it leaves nothing behind: an unsent request is withdrawn, and a late reply is dropped and counted. Each request
-        carries a number, as with ZMQ_REQ_CORRELATE, which a REP, or whoever follows RFC 28, repeats. Raises `PeerLost`
-        when the peer goes before it has answered, `MultipartMessage` for a reply of several frames, and
-        ``trio.ClosedResourceError``.
-        """
-        reply = await self._request([as_frame(message)], "request")
-        if isinstance(reply, list):
-            raise MultipartMessage(reply)
-        return reply
-
-    async def request_multipart(self, frames: Iterable[Buffer]) -> list[bytes]:
-        """As `request`, for a request and a reply of one or more frames."""
-        return _frames(await self._request(_frames(as_message(frames)), "request_multipart"))
-
-    async def _request(self, frames: list[bytes], doing: str) -> Message:
-        asked = _Asked(self._next_number())
-        asked.wire = [asked.number, _DELIMITER, *frames]
-        self._asked[asked.number] = asked
-        try:
-            asked.pipe = await self._send(asked.wire, doing)
-            await self._wait_for_reply(asked)
-        finally:
-            del self._asked[asked.number]
-            if not asked.done:
-                self._withdraw(asked)
-            self._pass_the_watch_on()
-        if asked.failure is not None:
-            raise asked.failure
-        assert asked.reply is not None
-        return asked.reply
-
-    async def _wait_for_reply(self, asked: _Asked) -> None:
-        """Wait for the reply; read the only peer's connection meanwhile, unless another task does."""
-        while not asked.done:
-            self._check_open()
-            pipe = self._only_peer
-            if pipe is not None and pipe.read is not None and self._reading is None and not self._receivers:
-                self._reading = pipe
-                try:
-                    await pipe.read()
-                finally:
-                    self._reading = None
-            else:
-                if pipe is not None:
-                    pipe.wanted = len(self._asked) == 1 and not self._receivers
-                await asked.seat.park()
-
-    def _pass_the_watch_on(self) -> None:
-        """Have another task read the connection, if this one did."""
-        if self._reading is None and self._asked:
-            next(iter(self._asked.values())).seat.unpark_all()
-
-    def _withdraw(self, asked: _Asked) -> None:
-        """Take a request that nobody waits for out of the queue, if it is still there."""
-        pipe = asked.pipe
-        if pipe is None or pipe.in_process:  # or is the peer's already
-            return
-        outbox = pipe.outbox
-        try:
-            outbox.remove(asked.wire)  # type: ignore[arg-type]
-        except ValueError:
-            return
-        self._sent -= 1
-        if outbox.stalled and len(outbox) <= outbox.low:
-            outbox.stalled = False
-            outbox.resume()
-
-    def _next_number(self) -> bytes:
-        self._number = (self._number + 1) % 2**32
-        return self._number.to_bytes(4, "big")
 
     # -- send, then receive --------------------------------------------------------------------------------
 
@@ -214,11 +103,11 @@ class Req(Notices, Sender, RoundRobinMultipart, _InTurn, trio.abc.Channel[bytes]
 
     def _addressed(self, message: Message) -> tuple[bytes, Message]:
         mark = self._next_number() if self.options.req_correlate else b""
-        return mark, [*([mark] if mark else []), _DELIMITER, *_frames(message)]
+        return mark, [*([mark] if mark else []), DELIMITER, *frames_of(message)]
 
     def _await_reply(self, pipe: Pipe, mark: bytes) -> None:
         for each in self._readable:  # replies to earlier requests
-            self._drop(each, len(each.ready), _UNAWAITED)
+            self._drop(each, len(each.ready), UNAWAITED)
             each.ready.clear()
             each.readable = False
         self._readable.clear()
@@ -232,70 +121,35 @@ class Req(Notices, Sender, RoundRobinMultipart, _InTurn, trio.abc.Channel[bytes]
         self._awaited = None
         return reply
 
-    async def _wait(self, doing: str) -> None:
-        try:
-            await super()._wait(doing)
-        finally:
-            self._pass_the_watch_on()
-
     def _check_hearing(self) -> None:
         asked = self._awaited
         if asked is None:
             raise OutOfTurn("this Req has sent no request whose reply could be received: send() comes first")
         if asked not in self._pipes and not asked.ready:
             self._awaited = None
-            raise PeerLost(f"{_who(asked)} is gone, and has not answered the request")
+            raise PeerLost(f"{who(asked)} is gone, and has not answered the request")
 
     # -- replies -------------------------------------------------------------------------------------------
 
     def _fetch(self, pipe: Pipe) -> None:
         """Give each reply that has come to whoever waits for it."""
         for message in self._drain(pipe):
-            frames = _frames(message)
-            asked = self._asked.get(frames[0])
-            if asked is not None and asked.pipe is pipe and frames[1:2] == [_DELIMITER] and len(frames) > 2:
-                if asked.done:
-                    self._drop(pipe, 1, _UNAWAITED)
-                    continue
-                asked.reply = _message(frames[2:])
-                self._received += 1
-                asked.seat.unpark_all()
+            frames = frames_of(message)
+            if self._claim(pipe, frames):
                 continue
-            envelope = [self._mark, _DELIMITER] if self._mark else [_DELIMITER]
+            envelope = [self._mark, DELIMITER] if self._mark else [DELIMITER]
             body = frames[len(envelope) :]
             if self._awaited is pipe and not pipe.ready and frames[: len(envelope)] == envelope and body:
-                pipe.ready.append(_message(body))
+                pipe.ready.append(message_of(body))
             else:
-                self._drop(pipe, 1, _UNAWAITED)
-
-    def _pipe_lost(self, pipe: Pipe) -> None:
-        super()._pipe_lost(pipe)
-        # What the peer cannot have goes to it when it is back.
-        self._give_up(pipe, set() if pipe.in_process else set(map(id, pipe.outbox)))
+                self._drop(pipe, 1, UNAWAITED)
 
     def _forget(self, pipe: Pipe, reason: str) -> None:
         super()._forget(pipe, reason)
-        self._give_up(pipe, set())
         if self._awaited is pipe:
             self._receivers.unpark_all()
             if self._reading is pipe:
                 pipe.stir()
-
-    def _give_up(self, pipe: Pipe, unsent: set[int]) -> None:
-        """End the wait for replies from ``pipe``, but for requests that it still holds; let others look around."""
-        for asked in self._asked.values():
-            if asked.pipe is pipe and not asked.done and id(asked.wire) not in unsent:
-                asked.failure = PeerLost(f"{_who(pipe)} is gone, and has not answered the request")
-            asked.seat.unpark_all()
-
-    def _stop(self) -> None:
-        super()._stop()
-        for asked in self._asked.values():
-            asked.seat.unpark_all()
-
-
-def _who(pipe: Pipe) -> str:
-    return f"the peer at {pipe.peer or pipe.endpoint}"
 
 
 class Rep(Notices, Sender, Overflow, Service, _InTurn, trio.abc.Channel[bytes]):
@@ -336,7 +190,7 @@ class Rep(Notices, Sender, Overflow, Service, _InTurn, trio.abc.Channel[bytes]):
 
     def _reply(self, pipe: Pipe, envelope: list[bytes], message: Message) -> None:
         if pipe.connected:
-            self._queue(pipe, [*envelope, *_frames(message)])
+            self._queue(pipe, [*envelope, *frames_of(message)])
         else:
             self._sent += 1
             self._drop(pipe, 1, GONE)
@@ -374,9 +228,9 @@ class Rep(Notices, Sender, Overflow, Service, _InTurn, trio.abc.Channel[bytes]):
         requests: list[tuple[Pipe, list[bytes], Message]] = []
         for message in batch:
             # RFC 28: everything up to the empty frame is the way back.
-            end = message.index(_DELIMITER) + 1 if isinstance(message, list) and _DELIMITER in message else 0
+            end = message.index(DELIMITER) + 1 if isinstance(message, list) and DELIMITER in message else 0
             if not end or end == len(message):
                 self._drop(pipe, 1, "requests without an empty frame before their body")
             else:
-                requests.append((pipe, message[:end], _message(message[end:])))  # type: ignore[arg-type]
+                requests.append((pipe, message[:end], message_of(message[end:])))  # type: ignore[arg-type]
         return requests

@@ -13,6 +13,7 @@ import mq
 
 from ..conftest import married, next_event, until
 from ..links.raw import raw_peer
+from ..links.test_inproc_threads import together
 from ..protocols.wire import frame, multipart
 from .meeting import HUGE, another, numbered, receive_all, reserved
 
@@ -325,8 +326,6 @@ async def test_a_conflating_pull_keeps_the_newest_of_each_peer_whole(endpoint: s
 
 
 def test_the_newest_message_passes_between_threads_and_none_comes_twice() -> None:
-    from ..links.test_inproc_threads import together
-
     async def send() -> None:
         async with mq.Push(conflate=True) as push:
             push.connect("inproc://conflated")

@@ -173,14 +173,14 @@ async def test_a_message_for_nobody_is_dropped_and_counted(endpoint: str, deadli
 async def test_with_router_mandatory_it_is_an_error(endpoint: str, deadline: None) -> None:
     async with mq.Router(router_mandatory=True) as router:
         address = router.bind(endpoint)
-        with pytest.raises(mq.Unroutable, match="no peer is known"):
+        with pytest.raises(mq.Unroutable, match="no peers are known"):
             await router.send_multipart([b"peer", b""])
         async with mq.Dealer(routing_id=b"peer") as dealer:
             dealer.connect(address)
             await router.wait_connected()
             await router.send_multipart([b"peer", b"hello"])
             assert await dealer.receive() == b"hello"
-            with pytest.raises(mq.Unroutable, match=r"b'nobody'.* 1 peers are known"):
+            with pytest.raises(mq.Unroutable, match=r"b'nobody'.* 1 peer is known"):
                 router.send_multipart_nowait([b"nobody", b""])
         await until(lambda: not router.statistics().peers)
         with pytest.raises(mq.Unroutable):
@@ -498,6 +498,17 @@ async def test_hello_comes_first_on_every_connection(endpoint: str, deadline: No
                     assert await router.receive_multipart() == [b"peer", body]
                 assert await dealer.receive() == b"welcome"
             expected = [b"hello"]
+
+
+async def test_a_notice_comes_before_hello_and_hello_before_what_waited(endpoint: str, deadline: None) -> None:
+    address = await reserved(endpoint)
+    async with mq.Dealer(hello_message=b"hello", routing_id=b"peer") as dealer:
+        dealer.connect(address)
+        await dealer.send(b"waits")
+        async with mq.Router(router_notify={"connect"}) as router:  # type: ignore[arg-type]
+            router.bind(address)
+            for body in (b"", b"hello", b"waits"):
+                assert await router.receive_multipart() == [b"peer", body]
 
 
 async def test_disconnect_message_comes_from_a_peer_that_is_gone(endpoint: str, deadline: None) -> None:

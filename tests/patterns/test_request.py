@@ -16,6 +16,7 @@ import mq
 
 from ..conftest import married, until
 from ..interop.libzmq import libzmq
+from ..links.test_inproc_threads import together
 from .meeting import HUGE, another, numbered, reserved
 
 UNAWAITED = "replies that nobody waits for"
@@ -137,7 +138,7 @@ async def test_requests_cancelled_at_any_moment_leave_the_others_alone(
                 nursery.start_soon(ask, req, message)
         await ask(req, b"last")
         statistics = req.statistics()
-        assert statistics.messages_in >= answered + 151
+        assert statistics.messages_in == answered + 151
         await until(
             lambda: (counted := req.statistics()).messages_in + counted.dropped.get(UNAWAITED, 0)
             == counted.messages_out
@@ -421,3 +422,41 @@ async def test_a_request_that_the_peer_has_no_room_for_waits_and_is_withdrawn(
             nursery.start_soon(ask, req, b"then")
             *envelope, body = await router.receive_multipart()
             await router.send_multipart([*envelope, body + b"!"])
+
+
+@pytest.mark.parametrize("kind", [mq.Rep, mq.Router])
+def test_requests_and_replies_pass_between_threads(kind: Any) -> None:
+    name = f"inproc://requests-to-{kind.__name__}"
+    chance = random.Random(9)
+
+    async def server() -> None:
+        async with kind() as serving, trio.open_nursery() as nursery:
+            serving.bind(name)
+            nursery.start_soon(serving.serve, shout)
+            await serving.wait_connected()
+            await until(lambda: not serving.statistics().peers)
+            nursery.cancel_scope.cancel()
+
+    async def client() -> None:
+        async with mq.Req() as req:
+            req.connect(name)
+
+            async def keep_asking(name: int) -> None:
+                for number in range(100):
+                    message = b"%d of %d" % (number, name)
+                    if chance.random() < 0.2:
+                        with trio.move_on_after(chance.random() / 1000):
+                            await ask(req, message)
+                    else:
+                        await ask(req, message)
+
+            for number in range(300):
+                await ask(req, b"%d" % number)
+            async with trio.open_nursery() as nursery:
+                for task in range(10):
+                    nursery.start_soon(keep_asking, task)
+            for message in numbered(300):
+                await req.send(message)
+                assert await req.receive() == message + b"!"
+
+    together(server, client)

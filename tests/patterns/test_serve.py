@@ -61,7 +61,7 @@ def _serve(serving: Any, handler: Any, **options: Any) -> Any:
 
 @servers
 async def test_one_at_a_time_keeps_the_order(endpoint: str, server: Server, deadline: None) -> None:
-    heard = []
+    heard: list[bytes] = []
 
     async def handler(message: Any) -> Any:
         for _ in range(len(heard) % 3):
@@ -258,6 +258,19 @@ async def test_closing_the_socket_ends_it_also_while_all_handlers_are_busy(
         with pytest.raises(trio.ClosedResourceError):
             await serving.serve(handler)
         await req.aclose()
+
+
+@servers
+async def test_a_handler_may_close_its_socket(endpoint: str, server: Server, deadline: None) -> None:
+    async with server() as serving, mq.Req() as req, trio.open_nursery() as nursery:
+        req.connect(serving.bind(endpoint))
+
+        async def handler(message: Any) -> Any:
+            await serving.aclose()
+
+        nursery.start_soon(_fails_with(mq.PeerLost), req.request, b"stop")
+        with pytest.raises(trio.ClosedResourceError):
+            await serving.serve(handler)
 
 
 def _fails_with(*kinds: type[Exception]) -> Any:

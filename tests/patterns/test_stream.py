@@ -52,7 +52,7 @@ async def test_bytes_go_back_and_forth_and_comings_and_goings_are_told(wire_endp
             await raw.say(b"last words")
         assert await stream.receive_multipart() == [name, b"last words"]
         assert await stream.receive_multipart() == [name, b""]
-        with pytest.raises(mq.Unroutable, match="no peer is known"):
+        with pytest.raises(mq.Unroutable, match="no peers are known"):
             await stream.send_multipart([name, b"too late"])
         assert stream.statistics().dropped == {}
 
@@ -133,6 +133,27 @@ async def test_a_socket_that_closes_takes_over_what_is_being_flushed(wire_endpoi
                 assert await hear_all(raw) == HUGE
 
             await stream.aclose()
+
+
+async def test_a_connection_can_be_closed_while_what_it_brought_is_not_received(
+    wire_endpoint: str, deadline: None
+) -> None:
+    stream = mq.Stream(receive_hwm=1)
+    async with stream, stream.monitor() as events, raw_peer(stream.bind(wire_endpoint)) as raw:
+        name, _ = await stream.receive_multipart()
+        async with trio.open_nursery() as nursery:
+
+            @nursery.start_soon
+            async def say() -> None:
+                with suppress(trio.BrokenResourceError):
+                    await raw.say(HUGE)
+
+            await wait_all_tasks_blocked(0.02)
+            await stream.send_multipart([name, b""])
+            assert (await next_event(events, mq.Disconnected)).reason == "closed here"
+        got = stream.statistics().bytes_in
+        assert 0 < got < len(HUGE)
+        assert len(await hear(stream, got)) == got
 
 
 async def test_large_data_comes_in_pieces_and_in_order(wire_endpoint: str, deadline: None) -> None:
