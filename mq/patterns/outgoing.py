@@ -85,10 +85,10 @@ class RoundRobin(Socket, trio.abc.SendChannel[bytes]):
         self._send_turn -= 1
         pipe = ring[0]
         lane = pipe.outbox
-        if self.options.conflate:
-            self._drop(pipe, len(lane), REPLACED)
-            lane.clear()
-        lane.append(message)
+        if self.options.conflate and lane.replace(message):
+            self._drop(pipe, 1, REPLACED)
+        else:
+            lane.append(message)
         if lane.asleep:
             lane.wake()
         if len(lane) >= lane.limit and not self.options.conflate:
