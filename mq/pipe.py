@@ -68,6 +68,17 @@ class Lane(deque[Message]):
         self.capacity = high_water or UNLIMITED
         self.lend(self.lent)
 
+    def replace(self, message: Message) -> bool:
+        """Put ``message`` in the place of the newest that waits; return whether one did.
+
+        In one step, and leaving no gap: the consumer may be in another thread.
+        """
+        try:
+            self[-1] = message
+        except IndexError:
+            return False
+        return True
+
     def lend(self, count: int) -> None:
         """Say that ``count`` messages were taken out and still count. Who took them sees to starting the producer."""
         self.lent = count

@@ -8,7 +8,7 @@ from threading import get_ident
 import trio
 
 from ..message import ONLY_BYTES, Buffer, Message, as_frame, as_message
-from ..pipe import Lane, Pipe
+from ..pipe import Pipe
 from .outgoing import REPLACED
 from .overflow import Overflow
 from .subscriptions import Subscriptions
@@ -34,7 +34,7 @@ class FanOut(Overflow):
                 copy: Message = wire
             else:  # what is received is the receiver's own
                 copy = message if isinstance(message, bytes) else message.copy()
-            if conflate and self._replace(lane, copy):
+            if conflate and lane.replace(copy):
                 self._drop(pipe, 1, REPLACED)
             else:
                 lane.append(copy)
@@ -42,14 +42,6 @@ class FanOut(Overflow):
                 lane.wake()
             if len(lane) >= lane.limit and not conflate:
                 self._full(pipe)
-
-    def _replace(self, lane: Lane, message: Message) -> bool:
-        """Put ``message`` in the place of the one that waits; return whether one did."""
-        try:
-            lane[-1] = message  # at once, as the lane's consumer may be in another thread
-        except IndexError:
-            return False
-        return True
 
     def _pipe_lost(self, pipe: Pipe) -> None:
         super()._pipe_lost(pipe)

@@ -92,8 +92,8 @@ class RoundRobin(Socket, trio.abc.SendChannel[bytes]):
         self._send_turn -= 1
         pipe = ring[0]
         lane = pipe.outbox
-        if self.options.conflate:
-            self._replace(pipe, message)
+        if self.options.conflate and lane.replace(message):
+            self._drop(pipe, 1, REPLACED)
         else:
             lane.append(message)
         if lane.asleep:
@@ -105,15 +105,6 @@ class RoundRobin(Socket, trio.abc.SendChannel[bytes]):
         elif not self.options.conflate:
             self._grant_send_run(lane)
         return pipe
-
-    def _replace(self, pipe: Pipe, message: Message) -> None:
-        """Put ``message`` in the place of what waits, in one step: its consumer may be in another thread."""
-        try:
-            pipe.outbox[-1] = message
-        except IndexError:
-            pipe.outbox.append(message)
-        else:
-            self._drop(pipe, 1, REPLACED)
 
     def _grant_send_run(self, lane: Lane) -> None:
         # The message that fills the queue must not be part of a run: what is in flight counts, and comes back if lost.

@@ -158,9 +158,11 @@ class XSub(Subscriber, FanOut, trio.abc.Channel[bytes]):
     fans_out = False
 
     async def send(self, message: bytes) -> None:
-        """Send a subscription, a cancellation or any other message to all peers. Waits for nobody.
+        """Send a subscription, a cancellation or any other message to all peers.
 
-        A send is a checkpoint only at every 256th message.
+        Waits for nobody: a peer whose queue is full misses what is no subscription, which is counted and reported. A
+        send is a checkpoint only at every 256th message. Raises TypeError for anything but bytes and
+        ``trio.ClosedResourceError``.
         """
         self._check_open()
         await self._take_turn()

@@ -183,6 +183,30 @@ def test_the_newest_reaches_another_thread(name: str, conflates: str) -> None:
 
 
 @pytest.mark.usefixtures("hurry")
+def test_the_newest_of_a_push_reaches_a_pull_in_another_thread(name: str) -> None:
+    count = 20_000
+    bound = threading.Event()
+
+    async def send() -> None:
+        async with mq.Push(conflate=True) as push:
+            push.bind(name)
+            bound.set()
+            await push.wait_connected()
+            for number in numbered(count):
+                await push.send(number)
+            await until(lambda: not push.statistics().peers)
+
+    async def receive() -> None:
+        await wait_for(bound)
+        async with mq.Pull() as pull:
+            pull.connect(name)
+            got = await receive_until(pull, b"%d" % (count - 1))
+        assert list(map(int, got)) == sorted(map(int, got))
+
+    together(send, receive)
+
+
+@pytest.mark.usefixtures("hurry")
 def test_subscriptions_and_messages_go_upstream_to_another_thread_in_order(name: str) -> None:
     count = 2000
     bound = threading.Event()
