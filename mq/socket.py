@@ -473,7 +473,10 @@ class Socket(home.Resident):
     # -- waiting -------------------------------------------------------------------------------------------
 
     async def _park(self, lot: trio.lowlevel.ParkingLot, doing: str) -> None:
-        """Wait in ``lot``; say so once when there is nobody to wait for."""
+        """Wait in ``lot``; say so once when there is nobody to wait for. It may end for nothing: look, and park again.
+
+        What is waited for may come after the patience has ended, and before this task runs again.
+        """
         self._check_open()
         if self._hinted or self._peer_count:
             await lot.park()
@@ -488,8 +491,6 @@ class Socket(home.Resident):
             serves = not doing.startswith("send") and self._places and listens and not self._trouble
             level = logging.INFO if serves else logging.WARNING
             log.log(level, "%s.%s() waits: %s", self._name, doing, self._whereabouts())
-        self._check_open()
-        await lot.park()
 
     def _whereabouts(self) -> str:
         """Say who could come, and why nobody has."""

@@ -9,6 +9,7 @@ import trio
 from trio.testing import MockClock
 
 import mq
+from mq import socket
 
 from ..conftest import married, until
 from .meeting import reserved
@@ -148,3 +149,14 @@ async def test_a_server_that_listens_is_not_warned_that_nobody_has_come_yet(
         with trio.move_on_after(60):
             await server.serve(answer)
     assert [record.levelname for record in caplog.records if record.name == "mq"] == ["INFO"]
+
+
+async def test_what_comes_in_the_very_moment_of_the_hint_is_not_missed(autojump_clock: MockClock) -> None:
+    for _ in range(20):  # who runs first in that moment is left to chance
+        async with mq.Push(linger=0) as push, trio.open_nursery() as nursery:
+            nursery.start_soon(push.send, b"hello")
+            await trio.sleep(socket._PATIENCE)
+            push.connect("inproc://nobody")
+            with trio.fail_after(60):
+                while push.statistics().queued_out == 0:  # noqa: ASYNC110 - it has no event
+                    await trio.sleep(1)
