@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 import trio
 import zmq
+from zmq.utils.monitor import recv_monitor_message
 
 import mq
 
@@ -62,6 +63,17 @@ class Libzmq:
     async def pending(self, milliseconds: int = 0) -> bool:
         return bool(await self._call(self._socket.poll, milliseconds))
 
+    @asynccontextmanager
+    async def monitor(self) -> AsyncIterator[Monitor]:
+        """Watch what libzmq reports of this socket."""
+        socket = self._socket.get_monitor_socket()
+        socket.setsockopt(zmq.RCVTIMEO, PATIENCE)
+        try:
+            yield Monitor(socket)
+        finally:
+            self._socket.disable_monitor()
+            socket.close(linger=0)
+
     @property
     def writable(self) -> bool:
         """Somebody is there with room, as far as libzmq knows."""
@@ -70,6 +82,22 @@ class Libzmq:
     async def deserted(self) -> None:
         """Wait until libzmq has noticed that nobody is there, so that what it sends does not go to who was."""
         await until(lambda: not self.writable)
+
+
+class Monitor:
+    """What libzmq reports of a socket, event by event."""
+
+    def __init__(self, socket: Any) -> None:
+        self._socket = socket
+        self.seen: set[int] = set()
+
+    async def next(self, event: int) -> Any:
+        """Wait for the next ``event``, and return what is told about it."""
+        while True:
+            told = await trio.to_thread.run_sync(recv_monitor_message, self._socket)
+            self.seen.add(told["event"])
+            if told["event"] == event:
+                return told
 
 
 @asynccontextmanager
