@@ -79,8 +79,12 @@ class Control:
 @asynccontextmanager
 async def bind_control(address: Address, across_processes: bool) -> AsyncIterator[tuple[Control, str]]:
     """The supervisor's end, and the endpoint for the child."""
-    async with mq.Pair(linger=0, heartbeat_interval=None) as pair:
-        yield Control(pair), pair.bind(f"{'ipc' if across_processes else 'inproc'}://{address}")
+    with trio.CancelScope() as scope:
+        async with mq.Pair(linger=0, heartbeat_interval=None) as pair:
+            yield Control(pair), pair.bind(f"{'ipc' if across_processes else 'inproc'}://{address}")
+            # Left as if cancelled: a Stop that a dead child did not take is nothing to warn of.
+            scope.cancel()
+            await trio.lowlevel.checkpoint()
 
 
 @asynccontextmanager

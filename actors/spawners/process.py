@@ -39,10 +39,10 @@ def _warm() -> ForkServerContext:
 
 
 @contextmanager
-def _ctrl_c_blocked() -> Iterator[None]:
-    """Start no process in this block whose imports Ctrl-C interrupts: `warm` unblocks it, and ignores it."""
+def _signals_blocked() -> Iterator[None]:
+    """Start the server in this block, so that no signal to the group ends its imports; `warm` then unblocks them."""
     resource_tracker.ensure_running()  # else the first start would start it, and that unblocks
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
     try:
         yield
     finally:
@@ -51,7 +51,7 @@ def _ctrl_c_blocked() -> Iterator[None]:
 
 def _start(where: str, name: str) -> ForkServerProcess:
     process = _warm().Process(target=guard.main, args=(where,), name=name)
-    with _lock, _ctrl_c_blocked():
+    with _lock, _signals_blocked():
         process.start()
     return process
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import trio
+import trio.testing
 
 import actors
 from tests.actors.zoo import Account
@@ -99,8 +100,9 @@ class Patient(actors.Actor):
 
     @actors.concurrent
     async def wait_for(self, other):
-        self.waiting = True
-        self.reason = await other.wait_died()
+        async with other.monitor() as downs:
+            self.waiting = True
+            self.reason = (await downs.receive()).reason
 
     @actors.concurrent
     async def is_waiting(self):
@@ -108,6 +110,22 @@ class Patient(actors.Actor):
 
     async def heard(self):
         return self.reason
+
+
+async def test_the_death_of_the_incarnation_that_runs_now_can_be_waited_for():
+    async with actors.open_supervisor() as root:
+        ann = await root.start(Account, "ann", place="process")
+        pid = await ann.pid()
+        reasons = []
+
+        async def wait():
+            reasons.append(await ann.wait_died())
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(wait)
+            await trio.testing.wait_all_tasks_blocked()
+            os.kill(pid, signal.SIGKILL)
+        assert reasons == [actors.Signal(9)]
 
 
 async def test_an_exit_code_is_told():

@@ -12,7 +12,7 @@ import pytest
 ROOT = Path(__file__).parent.parent.parent
 
 TREE = """
-import actors
+import actors, trio
 
 class Worker(actors.Actor):
     def __init__(self, name): self.title = name
@@ -26,6 +26,11 @@ class Failing(actors.Actor):
     async def started(self): self.nursery.start_soon(self.ref.fail.tell)
     async def fail(self): raise RuntimeError("on purpose")
 
+class Stubborn(actors.Actor):
+    async def started(self): print("up", flush=True)
+    async def stopping(self): await trio.sleep_forever()
+
+stubborn = actors.Child(Stubborn, place="process", shutdown=3600)
 tree = actors.Supervisor(
     actors.Child(Worker, "one", place="process"), actors.Child(Worker, "two", place="thread"))
 short = actors.Supervisor(actors.Child(Ending, restart="transient"), actors.Child(Ending, restart="temporary"))
@@ -61,12 +66,33 @@ def test_a_signal_stops_a_tree_in_order(service, number, arguments):
     assert (err, running.returncode) == ("", 0)
 
 
-def test_ctrl_c_reaches_the_whole_group_and_still_stops_in_order(service):
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_to_the_whole_group_still_stops_in_order(service, number):
     with program(service, "service.py", start_new_session=True) as running:
         assert [running.stdout.readline(), running.stdout.readline()] == ["one up\n", "two up\n"]
-        os.killpg(running.pid, signal.SIGINT)
+        os.killpg(running.pid, number)
         out, err = running.communicate(timeout=20)
     assert (out, err, running.returncode) == ("two down\none down\nend\n", "", 0)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_sent_twice_at_once_counts_once(service, number):
+    with program(service, "service.py") as running:
+        assert [running.stdout.readline(), running.stdout.readline()] == ["one up\n", "two up\n"]
+        running.send_signal(number)
+        running.send_signal(number)
+        out, err = running.communicate(timeout=20)
+    assert (out, err, running.returncode) == ("two down\none down\nend\n", "", 0)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_who_insists_is_obeyed_at_once(service, number):
+    with program(service, "-m", "actors", "run", "-q", "service:stubborn") as running:
+        assert running.stdout.readline() == "up\n"
+        while running.poll() is None:
+            running.send_signal(number)
+            time.sleep(0.01)
+    assert running.returncode == 128 + number
 
 
 SLOW = """
@@ -79,13 +105,14 @@ if any("forkserver" in argument for argument in sys.orig_argv):
 """
 
 
-def test_ctrl_c_does_not_interrupt_what_the_fork_server_imports(service):
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_no_signal_to_the_group_interrupts_what_the_fork_server_imports(service, number):
     (service / "sitecustomize.py").write_text(SLOW)  # Python imports it before anything else
     with program(service, "service.py", start_new_session=True) as running:
         while not (service / "importing").exists():
             assert running.poll() is None
             time.sleep(0.01)
-        os.killpg(running.pid, signal.SIGINT)
+        os.killpg(running.pid, number)
         (service / "go on").touch()
         out, err = running.communicate(timeout=20)
     assert (err, running.returncode) == ("", 0)
