@@ -4,6 +4,7 @@ from .errors import (
     BindError,
     Error,
     InvalidEndpoint,
+    MissingExtra,
     MultipartMessage,
     NotOpen,
     OutOfTurn,
@@ -14,6 +15,7 @@ from .errors import (
     UnsupportedScheme,
     WrongThread,
 )
+from .keys import curve_keypair
 from .monitor import (
     Accepted,
     AcceptFailed,
@@ -66,6 +68,7 @@ __all__ = [
     "Handshaken",
     "InvalidEndpoint",
     "Listening",
+    "MissingExtra",
     "MultipartMessage",
     "NotOpen",
     "Options",
@@ -94,5 +97,6 @@ __all__ = [
     "WrongThread",
     "XPub",
     "XSub",
+    "curve_keypair",
     "proxy",
 ]

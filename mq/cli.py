@@ -11,7 +11,7 @@ from functools import partial
 import trio
 
 from . import __version__
-from .commands import asking, benching, joining, pinging, traffic, watching
+from .commands import asking, benching, joining, keys, pinging, traffic, watching
 from .commands.errors import Misused, Trouble
 from .commands.standard import say
 from .commands.words import ABOUT, COMMANDS
@@ -26,6 +26,7 @@ _OTHERS: dict[str, tuple[Callable[[argparse.ArgumentParser], None], Work]] = {
     "monitor": (watching.add_monitor, watching.monitor),
     "ping": (pinging.add_ping, pinging.ping),
     "bench": (benching.add_bench, benching.bench),
+    "keygen": (keys.add_keygen, keys.keygen),
 }
 """The commands that are more than a socket in a pipe."""
 

@@ -10,6 +10,7 @@ __all__ = [
     "BindError",
     "Error",
     "InvalidEndpoint",
+    "MissingExtra",
     "MultipartMessage",
     "NotOpen",
     "OutOfTurn",
@@ -39,6 +40,10 @@ class UnsupportedScheme(InvalidEndpoint):
 
 class BindError(Error, OSError):
     """The address cannot be listened on: in use, not ours, or not permitted. Carries the OS ``errno``."""
+
+
+class MissingExtra(Error, ImportError):
+    """What was asked for needs a library that is not installed. The message has the command that installs it."""
 
 
 class NotOpen(Error, RuntimeError):

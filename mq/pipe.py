@@ -101,6 +101,8 @@ class Pipe:
     connecting: bool
     ready: deque[Any]
     """What can be received: the inbox itself, unless the pattern makes something else of what comes."""
+    translate: Callable[[list[Message]], list[Any]] | None = None
+    """What the link makes of messages before they come into the inbox, many at once."""
     peer: str = ""
     identity: bytes = b""
     """What the peer calls itself, from its handshake."""

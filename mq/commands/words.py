@@ -163,5 +163,11 @@ examples:
   python -m mq bench
   python -m mq bench throughput --size 1000 --transport ipc
 """),
+    "keygen": ("make a pair of keys for CURVE, in Z85", """\
+example:
+  python -m mq keygen
+
+Needs PyNaCl: pip install 'ensemble-mq[curve]'. The secret key is for whoever runs the socket, and nobody else.
+"""),
 }  # fmt: skip
 """By name: the line in the list of commands, and what follows the arguments in a command's own help."""

@@ -109,8 +109,7 @@ class Reader:
         self._reason = self._reason or reason
         self._guard = False
         inbox = self._pipe.inbox
-        inbox.extend(self._backlog)
-        self._backlog = []
+        self._put(len(self._backlog))
         inbox.stalled = False
         if inbox.asleep and inbox:
             inbox.wake()
@@ -253,19 +252,22 @@ class Reader:
         self._backlog = messages
         self._deliver()
 
+    def _put(self, count: int) -> None:
+        """Put so many messages of the backlog into the inbox, as what the pattern makes of them."""
+        some, self._backlog = self._backlog[:count], self._backlog[count:]
+        translate = self._pipe.translate
+        self._pipe.inbox.extend(some if translate is None else translate(some))
+
     def _deliver(self) -> None:
         """Put into the inbox what it has room for."""
         inbox = self._pipe.inbox
-        backlog = self._backlog
-        room = max(0, inbox.limit - len(inbox))
-        if len(backlog) <= room:
-            inbox.extend(backlog)
-            self._backlog = []
-        else:
-            inbox.extend(backlog[:room])
-            del backlog[:room]
-            # A receiver that reads will ask for the rest; for others, our task is to be woken.
-            inbox.stalled = not self._guard
+        while self._backlog:
+            room = inbox.limit - len(inbox)
+            if room <= 0:
+                # A receiver that reads will ask for the rest; for others, our task is to be woken.
+                inbox.stalled = not self._guard
+                break
+            self._put(room)
         if inbox.asleep and inbox:
             inbox.wake()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
+from functools import partial
 from threading import get_ident
 from typing import Any, Unpack
 
@@ -26,8 +27,9 @@ class Receiver(Socket):
     Messages that came before a peer left are still received.
 
     A pattern that makes something else of its messages, such as a ROUTER, which puts the sender's routing id before
-    each, sets ``_translates`` and says how in ``_translate``, for many at once. What a peer sent then goes from the
-    inbox of its pipe into ``pipe.ready``, half of a full inbox at a time; elsewhere the two are one.
+    each, sets ``_translates`` and says how in ``_translate``, for many at once. A link that brings messages from a wire
+    calls it for what it brings. Within the process, where the inbox is another socket's outbox, what was sent goes from
+    there into ``pipe.ready``, half of a full inbox at a time; elsewhere the two are one.
 
     A pattern that must look at what comes, whether or not somebody receives, is ``_eager``: its ``_fetch`` is called at
     every arrival.
@@ -175,8 +177,12 @@ class Receiver(Socket):
     # -- making something else of it -----------------------------------------------------------------------
 
     def _make_ready(self, pipe: Pipe) -> None:
-        if self._translates:
+        if not self._translates:
+            return
+        if self._eager or pipe.endpoint.startswith("inproc://"):
             pipe.ready = deque()
+        else:
+            pipe.translate = partial(self._translate, pipe)
 
     def _fetch(self, pipe: Pipe) -> None:
         """Have something ready, if something can be."""

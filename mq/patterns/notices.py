@@ -31,6 +31,6 @@ class Notices(Receiver):
             pipe.ready.extend(self._translate(pipe, [message]))
             self._rejoin(pipe)
             return
-        pipe.inbox.append(message)
+        pipe.inbox.extend([message] if pipe.translate is None else pipe.translate([message]))
         if not pipe.readable:
             self._arrived(pipe)

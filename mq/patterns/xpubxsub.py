@@ -25,6 +25,7 @@ class XPub(Publisher, FairQueueMultipart, trio.abc.Channel[bytes]):
 
     socket_type = "XPUB"
     _translates = True
+    _eager = True
 
     def __init__(self, **options: Unpack[OptionArguments]) -> None:
         super().__init__(**options)

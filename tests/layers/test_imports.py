@@ -16,6 +16,7 @@ HOMES = {"mq": Path(mq.__file__).parent, "actors": Path(actors.__file__).parent}
 
 FILES = {
     "errors": "values",
+    "keys": "values",
     "message": "values",
     "endpoint": "values",
     "options": "values",
@@ -52,7 +53,7 @@ SCHEMES_PROTOCOLS = {"websocket", "pgm"}
 """The protocols that a transport is made of: the one way from transports to protocols."""
 
 OUTSIDE = {
-    "values": {"attrs"},
+    "values": {"attrs", "nacl"},
     "protocols": {"attrs", "nacl", "gssapi", "websockets"},
     "transports": {"attrs", "trio"},
     "pipe": {"attrs", "trio"},

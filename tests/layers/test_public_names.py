@@ -16,9 +16,10 @@ SOCKETS = {"Socket", "Pair", "Push", "Pull", "Pub", "Sub", "XPub", "XSub", "Req"
 EVENTS = {"Event", "Listening", "Closed", "Accepted", "AcceptFailed", "Connected", "ConnectDelayed", "ConnectRetried",
           "Handshaken", "HandshakeFailed", "Disconnected", "Dropped"}  # fmt: skip
 ERRORS = {"Error", "InvalidEndpoint", "UnsupportedScheme", "BindError", "NotOpen", "WrongThread", "MultipartMessage",
-          "PeerError", "ProtocolError", "OutOfTurn", "PeerLost", "Unroutable"}  # fmt: skip
+          "PeerError", "ProtocolError", "OutOfTurn", "PeerLost", "Unroutable",
+          "MissingExtra"}  # fmt: skip
 VALUES = {"Options", "Statistics", "PeerStatistics"}
-FUNCTIONS = {"proxy"}
+FUNCTIONS = {"curve_keypair", "proxy"}
 
 BOTH = {"bind", "connect", "unbind", "disconnect", "aclose", "wait_connected", "monitor", "statistics"}
 SENDS = {"send", "send_nowait", "send_multipart", "send_multipart_nowait"}

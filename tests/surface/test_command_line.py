@@ -501,7 +501,7 @@ def test_verbose_tells_what_happens() -> None:
 
 def test_there_is_help_with_an_example_for_every_command() -> None:
     everything = done("--help").stdout.decode()
-    assert set(COMMANDS) == set(KINDS) | {"req", "rep", "proxy", "monitor", "ping", "bench"}
+    assert set(COMMANDS) == set(KINDS) | {"req", "rep", "proxy", "monitor", "ping", "bench", "keygen"}
     for command in COMMANDS:
         assert f"\n    {command} " in everything
     script = (
