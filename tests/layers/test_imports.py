@@ -18,6 +18,7 @@ FILES = {
     "errors": "values",
     "message": "values",
     "endpoint": "values",
+    "checks": "values",
     "options": "values",
     "monitor": "values",
     "absent": "values",
