@@ -14,7 +14,7 @@ from functools import lru_cache, partial
 
 from ...errors import ProtocolError
 from ...message import Message
-from . import framing_v2
+from . import encoding_v2, framing_v2
 from .commands import MORE
 
 
@@ -30,7 +30,7 @@ _more_header = partial(_header, MORE)
 
 def encode(batch: Sequence[Message]) -> list[bytes]:
     """Return the bytes of ``batch`` as buffers to write in order: small frames joined, large ones as they are."""
-    return framing_v2.encode_mixed(batch, _last_header, _more_header)
+    return encoding_v2.encode_mixed(batch, _last_header, _more_header)
 
 
 def wire(message: Message) -> bytes:

@@ -8,7 +8,7 @@ from typing import TypeAlias
 
 from ...errors import ProtocolError
 from ...message import Cancel, Join, Leave, Message, Subscribe, shortened
-from . import framing_v2
+from . import encoding_v2, framing_v2
 from .commands import encode_command
 
 Request: TypeAlias = type[Subscribe] | type[Cancel] | type[Join] | type[Leave]
@@ -44,7 +44,7 @@ def requesting(wire: Wire, topics_as_messages: bool) -> Wire:
 
 def encoder(wire: Wire) -> Callable[[Sequence[Message]], list[bytes]]:
     """Return an ``encode`` that has ``wire`` encode each message and request."""
-    return lambda batch: framing_v2.gather([wire(message) for message in batch])
+    return lambda batch: encoding_v2.gather([wire(message) for message in batch])
 
 
 class GroupDecoder(framing_v2.Decoder):
