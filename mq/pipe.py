@@ -27,6 +27,9 @@ from .message import Message
 
 UNLIMITED = sys.maxsize
 
+REPLACED = "replaced by a newer one (conflate)"
+"""Why messages were dropped that `Lane.replace` put others in the place of."""
+
 
 def nobody() -> None:
     """Stand in for an end that is not there (yet)."""
@@ -78,6 +81,18 @@ class Lane(deque[Message]):
         except IndexError:
             return False
         return True
+
+    def put(self, message: Message) -> None:
+        """Add ``message``, whatever the limit, and wake the consumer."""
+        self.append(message)
+        if self.asleep:
+            self.wake()
+
+    def reopen(self) -> None:
+        """Start a producer that has stopped."""
+        if self.stalled:
+            self.stalled = False
+            self.resume()
 
     def lend(self, count: int) -> None:
         """Say that ``count`` messages were taken out and still count. Who took them sees to starting the producer."""
@@ -133,6 +148,11 @@ class Pipe:
     messages_in: int = 0
     bytes_out: int = 0
     bytes_in: int = 0
+
+    @property
+    def usable(self) -> bool:
+        """The peer is there, and may be sent to."""
+        return self.connected and not self.retired
 
     @property
     def unsent(self) -> bool:

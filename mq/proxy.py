@@ -16,12 +16,13 @@ from .patterns.client_server import Client, Peer, Server
 from .patterns.dealer_router import Dealer, Router
 from .patterns.groups import Dish, Radio
 from .patterns.incoming import Receiver
-from .patterns.outgoing import TURN, RoundRobin
+from .patterns.outgoing import RoundRobin
 from .patterns.pair import Channel, Pair
 from .patterns.pipeline import Gather, Pull, Push, Scatter
 from .patterns.pubsub import Pub, Sub
 from .patterns.raw import Stream
 from .patterns.reqrep import Rep, Req
+from .patterns.turn import TURN
 from .patterns.xpubxsub import XPub, XSub
 from .socket import Socket
 

@@ -373,6 +373,9 @@ class Socket(home.Resident):
             who = pipe.peer or f"{pipe.endpoint}, which was never reached ({trouble})"
             self._left[who, self._parting or reason] += count
 
+    def _drop_unreceivable(self, pipe: Pipe, count: int) -> None:
+        self._drop(pipe, count, f"{self.socket_type} does not receive")
+
     def _drop_unsent(self, count: int, reason: str) -> None:
         """Count messages that were for nobody there is."""
         self._dropped[reason] += count
@@ -403,7 +406,7 @@ class Socket(home.Resident):
         """Something is in its inbox. A socket that does not receive has no use for it."""
         count = len(pipe.inbox)
         pipe.inbox.clear()
-        self._drop(pipe, count, f"{self.socket_type} does not receive")
+        self._drop_unreceivable(pipe, count)
 
     def _writable(self, pipe: Pipe) -> None:
         """Its outbox was full and has room."""

@@ -85,9 +85,7 @@ class Numbered(Notices, Addressed, Receiver, trio.abc.ReceiveChannel[tuple[int, 
 
     def _translate(self, pipe: Pipe, batch: list[Message]) -> list[Any]:
         address = pipe.address
-        bodies = [(address, message) for message in batch if message.__class__ is not list]
-        self._drop(pipe, len(batch) - len(bodies), f"{self.socket_type} takes messages of one frame only")
-        return bodies
+        return [(address, body) for body in self._single_frames(pipe, batch)]
 
     def _address_for(self, pipe: Pipe) -> int:
         while True:

@@ -9,7 +9,7 @@ from typing import Any, Unpack
 
 import trio
 
-from ..message import ONLY_BYTES, Buffer, Message, as_message, shortened
+from ..message import ONLY_BYTES, Buffer, Message, as_message, frames_of, message_of, shortened
 from ..options import OptionArguments
 from ..pipe import Pipe
 from .addressed import Addressed
@@ -94,7 +94,7 @@ class Router(Notices, Sender, Addressed, Service, FairQueueMultipart, trio.abc.C
                 f"a message to send with a Router begins with the routing id of its peer, got only "
                 f"{shortened(message)}: write send_multipart([routing_id, body])"
             )
-        return message[0], message[1] if len(message) == 2 else message[1:]
+        return message[0], message_of(message[1:])
 
     async def serve(
         self,
@@ -118,7 +118,7 @@ class Router(Notices, Sender, Addressed, Service, FairQueueMultipart, trio.abc.C
             return unwrap(await self.receive_multipart())
 
         def reply(envelope: list[bytes], message: Message) -> None:
-            self._put_reply([*envelope, *([message] if isinstance(message, bytes) else message)])
+            self._put_reply([*envelope, *frames_of(message)])
 
         await self._serve(receive, reply, handler, concurrency, on_error, task_status)
 

@@ -8,8 +8,7 @@ from threading import get_ident
 import trio
 
 from ..message import ONLY_BYTES, Buffer, Message, as_frame, as_message
-from ..pipe import Pipe
-from .outgoing import REPLACED
+from ..pipe import REPLACED, Pipe
 from .overflow import Overflow
 from .subscriptions import Subscriptions
 

@@ -8,7 +8,7 @@ from typing import Any, Unpack
 
 import trio
 
-from ..message import Join, Leave, Message, as_frame, shortened
+from ..message import Join, Leave, Message, as_bytes, as_frame, shortened
 from ..options import OptionArguments
 from ..pipe import Pipe
 from .fanout import FanOut
@@ -18,13 +18,10 @@ _NOBODY: dict[Pipe, None] = {}
 
 
 def _as_group(group: object) -> bytes:
-    if isinstance(group, str):
-        raise TypeError(f"a group is bytes, got the str {shortened(group)}: encode it, as in group.encode()")
-    if not isinstance(group, bytes):
-        raise TypeError(f"a group is bytes, got {type(group).__name__} {shortened(group)}")
-    if len(group) > 255 or b"\0" in group:
+    checked = as_bytes(group, "group")
+    if len(checked) > 255 or b"\0" in checked:
         raise ValueError(f"a group has at most 255 bytes and no NUL among them, got {shortened(group)}")
-    return bytes(group)
+    return checked
 
 
 class Radio(FanOut):
@@ -116,16 +113,14 @@ class Radio(FanOut):
         while inbox:
             request = inbox.popleft()
             if isinstance(request, Join):
-                if pipe.connected and not pipe.retired:
+                if pipe.usable:
                     self._groups.setdefault(bytes(request), {})[pipe] = None
                     self._joined.unpark_all()
             elif isinstance(request, Leave):
                 self._part(pipe, bytes(request))
             else:
-                self._drop(pipe, 1, "RADIO does not receive")
-        if inbox.stalled:
-            inbox.stalled = False
-            inbox.resume()
+                self._drop_unreceivable(pipe, 1)
+        inbox.reopen()
 
     def _part(self, pipe: Pipe, group: bytes) -> None:
         members = self._groups.get(group)
@@ -202,18 +197,13 @@ class Dish(Receiver, trio.abc.ReceiveChannel[tuple[bytes, bytes]]):
 
     def _ask(self, request: Join | Leave) -> None:
         for pipe in self._pipes:
-            if pipe.connected and not pipe.retired:
-                self._tell(pipe, request)
-
-    def _tell(self, pipe: Pipe, request: Message) -> None:
-        pipe.outbox.append(request)
-        if pipe.outbox.asleep:
-            pipe.outbox.wake()
+            if pipe.usable:
+                pipe.outbox.put(request)
 
     def _pipe_connected(self, pipe: Pipe) -> None:
         super()._pipe_connected(pipe)
         for group in self._groups:
-            self._tell(pipe, Join(group))
+            pipe.outbox.put(Join(group))
 
     def _pipe_lost(self, pipe: Pipe) -> None:
         super()._pipe_lost(pipe)

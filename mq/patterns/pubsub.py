@@ -7,7 +7,7 @@ from typing import Any, Unpack
 
 import trio
 
-from ..message import Cancel, Message, Subscribe, shortened
+from ..message import Cancel, Message, Subscribe, as_bytes, first_frame, frames_of, message_of, shortened
 from ..options import OptionArguments
 from ..pipe import Pipe
 from .fanout import Topical
@@ -29,25 +29,13 @@ def requests_of(message: Message, *, only_first: bool) -> tuple[list[Subscribe |
     """Return the requests among the frames of ``message``, and the message that the other frames make, if any."""
     requests: list[Subscribe | Cancel] = []
     rest: list[bytes] = []
-    for number, frame in enumerate([message] if isinstance(message, bytes) else message):
+    for number, frame in enumerate(frames_of(message)):
         request = None if only_first and number else _as_request(frame)
         if request is None:
             rest.append(frame)
         else:
             requests.append(request)
-    return requests, (rest if len(rest) > 1 else rest[0] if rest else None)
-
-
-def as_topic(topic: object) -> bytes:
-    if isinstance(topic, str):
-        raise TypeError(f"a topic is bytes, got the str {shortened(topic)}: encode it, as in topic.encode()")
-    if not isinstance(topic, bytes):
-        raise TypeError(f"a topic is bytes, got {type(topic).__name__} {shortened(topic)}")
-    return bytes(topic)
-
-
-def usable(pipe: Pipe) -> bool:
-    return pipe.connected and not pipe.retired
+    return requests, message_of(rest) if rest else None
 
 
 class Publisher(Topical):
@@ -70,7 +58,7 @@ class Publisher(Topical):
 
         Raises ``trio.ClosedResourceError`` when the socket is closed meanwhile.
         """
-        topic = as_topic(topic)
+        topic = as_bytes(topic, "topic")
         self._check_open()
         await trio.lowlevel.checkpoint()
         while len(self._interested(topic)) < n:
@@ -83,12 +71,12 @@ class Publisher(Topical):
         return len(self._subscriptions.topics)
 
     def _recipients(self, message: Message) -> Mapping[Pipe, None]:
-        return self._interested(message if isinstance(message, bytes) else message[0])
+        return self._interested(first_frame(message))
 
     def _interested(self, topic: bytes) -> Mapping[Pipe, None]:
         found = self._subscriptions.match(topic)
         if self.options.invert_matching:
-            return {pipe: None for pipe in self._pipes if pipe not in found and usable(pipe)}
+            return {pipe: None for pipe in self._pipes if pipe not in found and pipe.usable}
         return found
 
     def _give(self, message: Message) -> None:
@@ -104,7 +92,7 @@ class Publisher(Topical):
     def _heed(self, pipe: Pipe, message: Message) -> None:
         """Take the requests out of what a peer sent; the rest is for whoever receives."""
         requests, rest = requests_of(message, only_first=self.options.only_first_subscribe)
-        if usable(pipe):  # nothing can be sent to others, so what they want is moot
+        if pipe.usable:  # nothing can be sent to others, so what they want is moot
             for request in requests:
                 self._request(pipe, request)
         if rest is not None:
@@ -132,7 +120,7 @@ class Publisher(Topical):
 
     def _upstream(self, pipe: Pipe, message: Message) -> None:
         """A message that is no request has come."""
-        self._drop(pipe, 1, f"{self.socket_type} does not receive")
+        self._drop_unreceivable(pipe, 1)
 
     def _pipe_connected(self, pipe: Pipe) -> None:
         super()._pipe_connected(pipe)
@@ -168,9 +156,7 @@ class Pub(Publisher):
         inbox.asleep = True
         while inbox:
             self._heed(pipe, inbox.popleft())
-        if inbox.stalled:
-            inbox.stalled = False
-            inbox.resume()
+        inbox.reopen()
 
 
 class Subscriber(FairQueueMultipart):
@@ -187,10 +173,9 @@ class Subscriber(FairQueueMultipart):
 
     def _ask(self, request: Subscribe | Cancel) -> None:
         """Send ``request`` to all peers. Requests wait for no room: there are no more of them than the user made."""
-        for pipe in filter(usable, self._pipes):
-            pipe.outbox.append(request)
-            if pipe.outbox.asleep:
-                pipe.outbox.wake()
+        for pipe in self._pipes:
+            if pipe.usable:
+                pipe.outbox.put(request)
 
     def _pipe_connected(self, pipe: Pipe) -> None:
         super()._pipe_connected(pipe)
@@ -224,7 +209,7 @@ class Sub(Subscriber):
         subscribed to twice is to be unsubscribed from twice.
         """
         self._check_open()
-        topic = as_topic(topic)
+        topic = as_bytes(topic, "topic")
         self._held.add(topic)
         self._ask(Subscribe(topic))
         if self._inverted:
@@ -233,7 +218,7 @@ class Sub(Subscriber):
     def unsubscribe(self, topic: bytes) -> None:
         """Undo one `subscribe`. What had come and matches nothing any more is dropped. Raises ValueError."""
         self._check_open()
-        topic = as_topic(topic)
+        topic = as_bytes(topic, "topic")
         try:
             last = self._held.remove(topic)
         except KeyError:
@@ -243,7 +228,7 @@ class Sub(Subscriber):
             self._sift(self._wants)
 
     def _wants(self, message: Message) -> bool:
-        return self._held.match(message if isinstance(message, bytes) else message[0]) is not self._inverted
+        return self._held.match(first_frame(message)) is not self._inverted
 
     def _translate(self, pipe: Pipe, batch: list[Message]) -> list[Any]:
         return list(filter(self._wants, batch)) if self._inverted else self._held.sift(batch)

@@ -8,7 +8,7 @@ from typing import Any, Unpack
 import trio
 
 from ..errors import InvalidEndpoint
-from ..message import Message
+from ..message import Message, frames_of
 from ..options import OptionArguments
 from ..pipe import Pipe
 from .addressed import Addressed
@@ -65,10 +65,10 @@ class Stream(Notices, Sender, Addressed, FairQueueMultipart, trio.abc.Channel[by
             self.disconnect_peer(address)
 
     def _split(self, message: Message) -> tuple[bytes, bytes]:
-        if isinstance(message, bytes) or len(message) != 2:
-            count = 1 if isinstance(message, bytes) else len(message)
-            raise ValueError(f"a Stream sends two frames, [routing_id, data]; got {count}")
-        return message[0], message[1]
+        frames = frames_of(message)
+        if len(frames) != 2:
+            raise ValueError(f"a Stream sends two frames, [routing_id, data]; got {len(frames)}")
+        return frames[0], frames[1]
 
     def _translate(self, pipe: Pipe, batch: list[Message]) -> list[Any]:
         address = pipe.address

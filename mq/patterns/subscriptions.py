@@ -10,7 +10,7 @@ from bisect import insort
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 
-from ..message import Message
+from ..message import Message, first_frame
 from ..pipe import Pipe
 
 Pipes = dict[Pipe, None]
@@ -186,4 +186,4 @@ class Topics:
                 return [message for message in batch if message.startswith(few)]  # type: ignore[union-attr]
             return [message for message in batch if matches[message[:longest]]]  # type: ignore[index]
         except (AttributeError, TypeError):  # a message of several frames is among them
-            return [message for message in batch if self.match(message if isinstance(message, bytes) else message[0])]
+            return [message for message in batch if self.match(first_frame(message))]

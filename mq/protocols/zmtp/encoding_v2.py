@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from ...message import Message
+from ...message import Message, frames_of
 from .commands import LONG, MORE
 
 JOINED = 64 * 1024
@@ -124,5 +124,4 @@ def gather(wires: Sequence[bytes]) -> list[bytes]:
 
 def encoded_size(message: Message) -> int:
     """Return the bytes that ``message`` takes on the wire."""
-    frames = [message] if isinstance(message, bytes) else message
-    return sum(len(header_of(len(frame))) + len(frame) for frame in frames)
+    return sum(len(header_of(len(frame))) + len(frame) for frame in frames_of(message))

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from functools import lru_cache, partial
 
 from ...errors import ProtocolError
-from ...message import Message
+from ...message import Message, frames_of
 from . import encoding_v2, framing_v2
 from .commands import MORE
 
@@ -40,8 +40,7 @@ def wire(message: Message) -> bytes:
 
 def encoded_size(message: Message) -> int:
     """Return the bytes that ``message`` takes on the wire."""
-    frames = [message] if isinstance(message, bytes) else message
-    return sum(len(_last_header(len(frame))) + len(frame) for frame in frames)
+    return sum(len(_last_header(len(frame))) + len(frame) for frame in frames_of(message))
 
 
 class Decoder(framing_v2.Decoder):
