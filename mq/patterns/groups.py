@@ -8,10 +8,10 @@ from typing import Any, Unpack
 
 import trio
 
-from ..message import Join, Leave, Message, as_bytes, as_frame, shortened
+from ..message import Join, Leave, Message, as_bytes, as_frame, first_frame, shortened
 from ..options import OptionArguments
 from ..pipe import Pipe
-from .fanout import FanOut
+from .fanout import Broadcast
 from .incoming import Receiver
 
 _NOBODY: dict[Pipe, None] = {}
@@ -24,7 +24,7 @@ def _as_group(group: object) -> bytes:
     return checked
 
 
-class Radio(FanOut):
+class Radio(Broadcast):
     """Send each message to the DISH peers that have joined its group. Cannot receive."""
 
     socket_type = "RADIO"
@@ -32,7 +32,6 @@ class Radio(FanOut):
     def __init__(self, **options: Unpack[OptionArguments]) -> None:
         super().__init__(**options)
         self._groups: dict[bytes, dict[Pipe, None]] = {}
-        self._joined = trio.lowlevel.ParkingLot()
 
     async def send(self, group: bytes, body: bytes) -> None:
         """Send ``body`` to all who have joined ``group``.
@@ -71,41 +70,26 @@ class Radio(FanOut):
                 if len(lane) >= lane.limit:
                     self._full(pipe)
             return
-        self._check_open()
-        message: Message = [_as_group(group), as_frame(body)]
-        await self._take_turn()
-        while self.options.xpub_nodrop and await self._wait_for_room(self._members(group), "send"):
-            pass
-        self._give(message)
+        await self._send([_as_group(group), as_frame(body)])
 
     def send_nowait(self, group: bytes, body: bytes) -> None:
         """As `send`; raises ``trio.WouldBlock`` where that would wait, which is only with ``xpub_nodrop``."""
         self._check_open()
-        message: Message = [_as_group(group), as_frame(body)]
-        if self.options.xpub_nodrop and any(pipe.outbox.stalled for pipe in self._members(group)):
-            raise trio.WouldBlock
-        self._give(message)
+        self._send_at_once([_as_group(group), as_frame(body)])
 
-    async def wait_joined(self, group: bytes, n: int = 1) -> None:
-        """Wait until at least ``n`` peers have joined ``group``.
+    async def wait_joined(self, group: bytes | None, n: int = 1) -> None:
+        """Wait until at least ``n`` peers have joined ``group``; with None, until so many have joined any.
 
         Raises ``trio.ClosedResourceError`` when the socket is closed meanwhile.
         """
-        group = _as_group(group)
-        self._check_open()
-        await trio.lowlevel.checkpoint()
-        while len(self._members(group)) < n:
-            self._check_open()
-            await self._joined.park()
+        if group is None:
+            await self._until_wanted(lambda: len(set().union(*self._groups.values())), n)
+        else:
+            wanted = _as_group(group)
+            await self._until_wanted(lambda: len(self._groups.get(wanted, ())), n)
 
-    def _give(self, message: Message) -> None:
-        self._sent += 1
-        self._send_turn -= 1
-        assert isinstance(message, list)
-        self._deliver(message, self._members(message[0]))
-
-    def _members(self, group: bytes) -> Mapping[Pipe, None]:
-        return self._groups.get(group, _NOBODY)
+    def _recipients(self, message: Message) -> Mapping[Pipe, None]:
+        return self._groups.get(first_frame(message), _NOBODY)
 
     def _arrived(self, pipe: Pipe) -> None:
         inbox = pipe.inbox
@@ -115,7 +99,7 @@ class Radio(FanOut):
             if isinstance(request, Join):
                 if pipe.usable:
                     self._groups.setdefault(bytes(request), {})[pipe] = None
-                    self._joined.unpark_all()
+                    self._more_wanted.unpark_all()
             elif isinstance(request, Leave):
                 self._part(pipe, bytes(request))
             else:
@@ -138,10 +122,6 @@ class Radio(FanOut):
         super()._pipe_removed(pipe)
         for group in list(self._groups):
             self._part(pipe, group)
-
-    def _stop(self) -> None:
-        super()._stop()
-        self._joined.unpark_all()
 
 
 class Dish(Receiver, trio.abc.ReceiveChannel[tuple[bytes, bytes]]):

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Unpack
 
-import trio
-
 from ..message import Cancel, Message, Subscribe, as_bytes, first_frame, frames_of, message_of, shortened
 from ..options import OptionArguments
 from ..pipe import Pipe
@@ -47,23 +45,22 @@ class Publisher(Topical):
         if own.last_values and own.invert_matching:
             raise ValueError("last_values and invert_matching exclude each other: a subscription refuses messages then")
         self._subscriptions = Subscriptions()
-        self._subscribed = trio.lowlevel.ParkingLot()
         self._last: dict[bytes, Message] = {}
         self._special = bool(
             own.xpub_nodrop or own.invert_matching or own.conflate or own.last_values or own.xpub_manual_last_value
         )
 
-    async def wait_subscribed(self, topic: bytes = b"", n: int = 1) -> None:
+    async def wait_subscribed(self, topic: bytes | None = b"", n: int = 1) -> None:
         """Wait until a message that is ``topic``, or begins with it, would go to at least ``n`` peers.
 
-        Raises ``trio.ClosedResourceError`` when the socket is closed meanwhile.
+        With None, wait until so many have subscribed to anything. Raises ``trio.ClosedResourceError`` when the socket
+        is closed meanwhile.
         """
-        topic = as_bytes(topic, "topic")
-        self._check_open()
-        await trio.lowlevel.checkpoint()
-        while len(self._interested(topic)) < n:
-            self._check_open()
-            await self._subscribed.park()
+        if topic is None:
+            await self._until_wanted(lambda: self._subscriptions.peer_count, n)
+        else:
+            wanted = as_bytes(topic, "topic")
+            await self._until_wanted(lambda: len(self._interested(wanted)), n)
 
     @property
     def topics_count(self) -> int:
@@ -115,7 +112,7 @@ class Publisher(Topical):
         is_first = known.add(pipe, topic)
         for message in missed:
             self._deliver(message, (pipe,))
-        self._subscribed.unpark_all()
+        self._more_wanted.unpark_all()
         return is_first
 
     def _upstream(self, pipe: Pipe, message: Message) -> None:
@@ -128,7 +125,7 @@ class Publisher(Topical):
         if welcome is not None:
             self._deliver(welcome, (pipe,))
         if self.options.invert_matching:
-            self._subscribed.unpark_all()
+            self._more_wanted.unpark_all()
 
     def _pipe_lost(self, pipe: Pipe) -> None:
         super()._pipe_lost(pipe)
@@ -140,10 +137,6 @@ class Publisher(Topical):
     def _pipe_removed(self, pipe: Pipe) -> None:
         super()._pipe_removed(pipe)
         self._unsubscribe_all(pipe)
-
-    def _stop(self) -> None:
-        super()._stop()
-        self._subscribed.unpark_all()
 
 
 class Pub(Publisher):

@@ -54,6 +54,11 @@ class Subscriptions:
         """Who gets what, by the first `longest` bytes of it."""
         self._of: dict[Pipe, dict[bytes, None]] = {}
 
+    @property
+    def peer_count(self) -> int:
+        """How many peers have subscribed to anything."""
+        return len(self._of)
+
     def add(self, pipe: Pipe, topic: bytes) -> bool:
         """Subscribe ``pipe`` to ``topic``; return whether it is the first to have it."""
         first = topic not in self.topics
