@@ -6,13 +6,11 @@ from collections.abc import Mapping
 from threading import get_ident
 from typing import Any, Unpack
 
-import trio
-
 from ..message import Join, Leave, Message, as_bytes, as_frame, first_frame, shortened
 from ..options import OptionArguments
 from ..pipe import Pipe
 from .fanout import Broadcast
-from .incoming import Receiver
+from .labelled import Labelled
 
 _NOBODY: dict[Pipe, None] = {}
 
@@ -124,11 +122,10 @@ class Radio(Broadcast):
             self._part(pipe, group)
 
 
-class Dish(Receiver, trio.abc.ReceiveChannel[tuple[bytes, bytes]]):
+class Dish(Labelled[bytes]):
     """Receive the messages for the groups it has joined, from all connected RADIO peers. Cannot send."""
 
     socket_type = "DISH"
-    _translates = True
 
     def __init__(self, **options: Unpack[OptionArguments]) -> None:
         super().__init__(**options)
@@ -152,24 +149,6 @@ class Dish(Receiver, trio.abc.ReceiveChannel[tuple[bytes, bytes]]):
         del self._groups[group]
         self._ask(Leave(group))
         self._sift(lambda message: message[0] != group)
-
-    async def receive(self) -> tuple[bytes, bytes]:
-        """Receive ``(group, body)``; waits while there is nothing.
-
-        A receive that need not wait is a checkpoint only at every 256th message. Cancelled, it has received nothing.
-        Raises ``trio.ClosedResourceError``.
-        """
-        if self._receive_run and self._thread == get_ident():
-            self._receive_run -= 1
-            return self._take()  # type: ignore[no-any-return]
-        return await self._next("receive")  # type: ignore[no-any-return]
-
-    __anext__ = receive
-
-    def receive_nowait(self) -> tuple[bytes, bytes]:
-        """Receive if there is something, else raise ``trio.WouldBlock``."""
-        self._check_open()
-        return self._pop()  # type: ignore[no-any-return]
 
     def _translate(self, pipe: Pipe, batch: list[Message]) -> list[Any]:
         groups = self._groups
