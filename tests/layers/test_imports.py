@@ -26,6 +26,7 @@ FILES = {
     "home": "pipe",
     "socket": "socket",
     "proxy": "surface",
+    "fitting": "surface",
     "auth": "surface",
     "cli": "surface",
     "__main__": "surface",
