@@ -24,6 +24,7 @@ from typing import Any
 from attrs import define
 
 from .message import Message
+from .monitor import PeerStatistics
 
 UNLIMITED = sys.maxsize
 
@@ -158,3 +159,17 @@ class Pipe:
     def unsent(self) -> bool:
         """Messages are here that the peer's side does not have."""
         return bool(self.outbox or self.in_flight) and not self.in_process
+
+    def statistics(self) -> PeerStatistics:
+        """Return its counters and queue lengths of this moment."""
+        return PeerStatistics(
+            endpoint=self.endpoint,
+            peer=self.peer,
+            connected=self.connected,
+            queued_out=len(self.outbox) + self.in_flight,
+            queued_in=len(self.inbox) + (0 if self.ready is self.inbox else len(self.ready)),
+            messages_out=self.messages_out,
+            messages_in=self.messages_in,
+            bytes_out=self.bytes_out,
+            bytes_in=self.bytes_in,
+        )

@@ -24,6 +24,8 @@ FILES = {
     "absent": "values",
     "pipe": "pipe",
     "home": "pipe",
+    "monitors": "pipe",
+    "places": "pipe",
     "socket": "socket",
     "proxy": "surface",
     "fitting": "surface",
