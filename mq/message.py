@@ -41,6 +41,17 @@ def as_frame(value: object) -> bytes:
     raise TypeError(f"a frame is bytes, got {type(value).__name__} {shortened(value)}: serialize it first")
 
 
+def as_bytes(value: object, what: str) -> bytes:
+    """Return ``value`` as it is, which is to be bytes: a topic, a group or a routing id."""
+    if isinstance(value, bytes):
+        return bytes(value)
+    if isinstance(value, str):
+        raise TypeError(
+            f"a {what} is bytes, got the str {shortened(value)}: encode it, as in {what.replace(' ', '_')}.encode()"
+        )
+    raise TypeError(f"a {what} is bytes, got {type(value).__name__} {shortened(value)}")
+
+
 def as_message(frames: Iterable[Buffer]) -> Message:
     """Return ``frames`` in the inner form: one frame alone, several as a list of its own."""
     if isinstance(frames, (bytes, bytearray, memoryview, str)):
@@ -50,6 +61,20 @@ def as_message(frames: Iterable[Buffer]) -> Message:
     if not checked:
         raise ValueError("a message has at least one frame, got an empty list: send [b''] for an empty message")
     return checked[0] if len(checked) == 1 else checked
+
+
+def frames_of(message: Message) -> list[bytes]:
+    """Return the frames of a message in the inner form."""
+    return [message] if isinstance(message, bytes) else message
+
+
+def message_of(frames: list[bytes]) -> Message:
+    """Return the inner form of one or more frames."""
+    return frames[0] if len(frames) == 1 else frames
+
+
+def first_frame(message: Message) -> bytes:
+    return message if isinstance(message, bytes) else message[0]
 
 
 def shortened(value: object, limit: int = 40) -> str:

@@ -24,8 +24,12 @@ from typing import Any
 from attrs import define
 
 from .message import Message
+from .monitor import PeerStatistics
 
 UNLIMITED = sys.maxsize
+
+REPLACED = "replaced by a newer one (conflate)"
+"""Why messages were dropped that `Lane.replace` put others in the place of."""
 
 
 def nobody() -> None:
@@ -78,6 +82,18 @@ class Lane(deque[Message]):
         except IndexError:
             return False
         return True
+
+    def put(self, message: Message) -> None:
+        """Add ``message``, whatever the limit, and wake the consumer."""
+        self.append(message)
+        if self.asleep:
+            self.wake()
+
+    def reopen(self) -> None:
+        """Start a producer that has stopped."""
+        if self.stalled:
+            self.stalled = False
+            self.resume()
 
     def lend(self, count: int) -> None:
         """Say that ``count`` messages were taken out and still count. Who took them sees to starting the producer."""
@@ -137,6 +153,25 @@ class Pipe:
     bytes_in: int = 0
 
     @property
+    def usable(self) -> bool:
+        """The peer is there, and may be sent to."""
+        return self.connected and not self.retired
+
+    @property
     def unsent(self) -> bool:
         """Messages are here that the peer's side does not have."""
         return bool(self.outbox or self.in_flight) and not self.in_process
+
+    def statistics(self) -> PeerStatistics:
+        """Return its counters and queue lengths of this moment."""
+        return PeerStatistics(
+            endpoint=self.endpoint,
+            peer=self.peer,
+            connected=self.connected,
+            queued_out=len(self.outbox) + self.in_flight,
+            queued_in=len(self.inbox) + (0 if self.ready is self.inbox else len(self.ready)),
+            messages_out=self.messages_out,
+            messages_in=self.messages_in,
+            bytes_out=self.bytes_out,
+            bytes_in=self.bytes_in,
+        )

@@ -11,39 +11,16 @@ import trio
 from attrs import define, field
 
 from .errors import OutOfTurn, Unroutable
+from .fitting import checked, could
 from .message import shortened
-from .patterns.client_server import Client, Peer, Server
-from .patterns.dealer_router import Dealer, Router
-from .patterns.groups import Dish, Radio
 from .patterns.incoming import Receiver
-from .patterns.outgoing import TURN, RoundRobin
-from .patterns.pair import Channel, Pair
-from .patterns.pipeline import Gather, Pull, Push, Scatter
-from .patterns.pubsub import Pub, Sub
-from .patterns.raw import Stream
-from .patterns.reqrep import Rep, Req
-from .patterns.xpubxsub import XPub, XSub
+from .patterns.outgoing import RoundRobin
+from .patterns.reqrep import Rep
+from .patterns.turn import TURN
+from .patterns.xpubxsub import XPub
 from .socket import Socket
 
 log = logging.getLogger("mq")
-
-_SHAPES: dict[type[Socket], str] = {
-    **dict.fromkeys((Pair, Push, Pull, Pub, Sub, XPub, XSub, Dealer, Router, Rep, Stream), "frames"),
-    **dict.fromkeys((Channel, Client, Scatter, Gather), "one frame"),
-    **dict.fromkeys((Radio, Dish), "a group and a frame"),
-}
-"""What the messages of each type are made of."""
-
-_NOT_BETWEEN = {
-    Req: "it takes nothing but the replies to its own requests; put a Dealer there",
-    Rep: "it answers one request at a time; put a Router there, or pass the Rep as both sides to have it echo",
-    Server: "the numbers of its peers mean nothing to the other side; put a Router there, and Dealers in its clients",
-    Peer: "the numbers of its peers mean nothing to the other side; put a Router there, and Dealers in its clients",
-}
-"""Types that do not fit between others, and what does."""
-
-_CAPTURES = (Pub, XPub, Push, Pair, Dealer)
-_CONTROLS = (Pair, Rep, Pull, Sub)
 
 _CAPTURE_FULL = "the proxy's capture could take no more"
 _NOT_TAKEN = "the proxy passed on what cannot be sent, or its addressee was gone"
@@ -70,7 +47,7 @@ async def proxy(
     ``trio.ClosedResourceError`` when one of the sockets is closed.
     """
     given = {"frontend": frontend, "backend": backend, "capture": capture, "control": control}
-    sockets = _checked({name: socket for name, socket in given.items() if socket is not None})
+    sockets = checked({name: socket for name, socket in given.items() if socket is not None})
     switch = _Switch()
     forth, back = _Way(frontend, backend, capture, switch), _Way(backend, frontend, capture, switch)
     work: list[Callable[[], Awaitable[None]]] = [
@@ -96,56 +73,6 @@ async def proxy(
         task_status.started()
     if failure is not None:
         raise failure
-
-
-# -- what can be joined ------------------------------------------------------------------------------------
-
-
-def _checked(given: dict[str, Socket]) -> list[Socket]:
-    """Return the sockets, each once, if a proxy can be made of them."""
-    for name, socket in given.items():
-        if not isinstance(socket, Socket):
-            raise TypeError(f"proxy() joins sockets of mq; its {name} is {shortened(socket)}")
-        socket._check_open()
-    _check_sides(given["frontend"], given["backend"])
-    for name, kinds in (("capture", _CAPTURES), ("control", _CONTROLS)):
-        if name not in given:
-            continue
-        socket = given[name]
-        if not isinstance(socket, kinds):
-            known = ", ".join(kind.__name__ for kind in kinds)
-            raise TypeError(f"the {name} of a proxy is one of {known}; got a {socket._name}")
-        if sum(each is socket for each in given.values()) > 1:
-            raise ValueError(f"the {name} of a proxy is a socket of its own; it was given as something else, too")
-    return list(dict.fromkeys(given.values()))
-
-
-def _check_sides(frontend: Socket, backend: Socket) -> None:
-    names = f"a {frontend._name} and a {backend._name}" if frontend is not backend else f"a {frontend._name} to itself"
-    for side in (frontend, backend):
-        for kind, why in _NOT_BETWEEN.items():
-            if isinstance(side, kind) and not (kind is Rep and frontend is backend):
-                raise TypeError(f"a proxy cannot join {names}: a {kind.__name__} does not fit, for {why}")
-    ways = [(source, sink) for source, sink in ((frontend, backend), (backend, frontend)) if _could(source, sink)]
-    if not ways:
-        raise TypeError(f"a proxy cannot join {names}: neither can send what the other receives")
-    for source, sink in ways:
-        have, need = _shape(source), _shape(sink)
-        if have != need and (have, need) != ("one frame", "frames"):
-            raise TypeError(
-                f"a proxy cannot join {names}: messages of a {source._name} are {have}, those of a {sink._name} {need}"
-            )
-
-
-def _could(source: Socket, sink: Socket) -> bool:
-    return hasattr(source, "receive") and hasattr(sink, "send")
-
-
-def _shape(socket: Socket) -> str:
-    return next(shape for kind, shape in _SHAPES.items() if isinstance(socket, kind))
-
-
-# -- its parts ---------------------------------------------------------------------------------------------
 
 
 @define(eq=False)
@@ -186,7 +113,7 @@ class _Way:
         self._capture: Any = capture
         self._switch = switch
         self._told = False
-        self.forwards = _could(source, sink)
+        self.forwards = could(source, sink)
         self.parts_in = self.bytes_in = self.parts_out = self.bytes_out = 0
 
     @property

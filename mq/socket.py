@@ -11,53 +11,26 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import partial
 from types import MappingProxyType, TracebackType
-from typing import TYPE_CHECKING, ClassVar, Protocol, Self, Unpack
+from typing import TYPE_CHECKING, ClassVar, Self, Unpack
 
 import trio
-from attrs import define, evolve, field
+from attrs import evolve
 
 from . import absent, home
 from . import endpoint as endpoints
-from .errors import InvalidEndpoint
 from .links import dialer, inproc, listener, writing
 from .links.owner import Owner
-from .monitor import (
-    Closed,
-    ConnectDelayed,
-    Dropped,
-    Event,
-    HandshakeFailed,
-    Listening,
-    PeerStatistics,
-    Statistics,
-)
+from .monitor import Closed, Dropped, Event, Listening, Statistics
+from .monitors import Monitors
 from .options import OptionArguments, Options, from_arguments
 from .pipe import Lane, Pipe
+from .places import Place, find, whereabouts
 from .transports import TRANSPORTS
 
 log = logging.getLogger("mq")
 
-_MONITOR_LIMIT = 10_000
-"""Events that may wait in one monitor."""
-
 _PATIENCE = 2.0
 """Seconds that a task waits for somebody to talk to before the log says that nobody is there."""
-
-
-class _Listens(Protocol):
-    def close(self) -> None: ...
-
-
-@define(eq=False)
-class _Place:
-    """One call of bind or connect, and the background work that it started."""
-
-    endpoint: str
-    scope: trio.CancelScope = field(factory=trio.CancelScope)
-    pipe: Pipe | None = None
-    listener: _Listens | None = None
-    farewell: trio.CancelScope | None = None
-    """What is sent to it is flushed; then it ends."""
 
 
 @absent.explained
@@ -86,13 +59,12 @@ class Socket(home.Resident):
         self._closing = False
         self._finished = trio.Event()
         self._pipes: dict[Pipe, None] = {}
-        self._places: list[_Place] = []
+        self._places: list[Place] = []
         self._peer_count = 0
         self._only_peer: Pipe | None = None
         self._peers_changed = trio.lowlevel.ParkingLot()
         self._places_changed = trio.lowlevel.ParkingLot()
-        self._monitors: dict[trio.MemorySendChannel[Event], None] = {}
-        self._trouble: dict[str, str] = {}
+        self._monitors = Monitors(self._name)
         self._hinted = False
         self._sent = 0
         self._send_run = 0
@@ -122,7 +94,7 @@ class Socket(home.Resident):
             self._connected,
             self._lost,
             self._abandon,
-            self._report,
+            self._monitors.report,
         )
         self._nursery_manager = trio.open_nursery()
         self._nursery = await self._nursery_manager.__aenter__()
@@ -182,13 +154,14 @@ class Socket(home.Resident):
                     place.scope.cancel()
                 while self._places:
                     await self._places_changed.park()
-            for channel in list(self._monitors):
-                channel.close()
-            for (who, why), count in self._left.items():
-                level = logging.WARNING if flush else logging.INFO
-                messages = "message" if count == 1 else "messages"
-                log.log(level, "%s closed and dropped %d unsent %s for %s: %s", self._name, count, messages, who, why)
+            self._monitors.close()
+            self._say_what_is_lost(logging.WARNING if flush else logging.INFO)
             self._finished.set()
+
+    def _say_what_is_lost(self, level: int) -> None:
+        for (who, why), count in self._left.items():
+            messages = "message" if count == 1 else "messages"
+            log.log(level, "%s closed and dropped %d unsent %s for %s: %s", self._name, count, messages, who, why)
 
     async def _flush(self, pipes: Iterable[Pipe]) -> None:
         """Wait until the kernel has what is in ``pipes``, or nothing moves for ``linger`` seconds."""
@@ -212,15 +185,15 @@ class Socket(home.Resident):
         parsed = endpoints.parse(endpoint)
         if isinstance(parsed, endpoints.Inproc):
             binder = inproc.Binder(self._owner, str(parsed))
-            place = _Place(str(parsed), listener=binder)
+            place = Place(str(parsed), listener=binder)
             self._start(place, binder.serve)
         else:
             bound = TRANSPORTS[parsed.scheme].listen(parsed, self._to_bind)
             if self._to_bind.use_fd is not None:  # it is taken
                 self._to_bind = evolve(self._to_bind, use_fd=None)
-            place = _Place(bound.endpoint, listener=bound)
+            place = Place(bound.endpoint, listener=bound)
             self._start(place, partial(listener.listen, self._owner, bound))
-        self._report(Listening(endpoint=place.endpoint))
+        self._monitors.report(Listening(endpoint=place.endpoint))
         return place.endpoint
 
     def connect(self, endpoint: str) -> None:
@@ -231,7 +204,7 @@ class Socket(home.Resident):
         self._check_open()
         parsed = endpoints.parse(endpoint)
         pipe = self._make_pipe(endpoint, True)
-        place = _Place(endpoint, pipe=pipe)
+        place = Place(endpoint, pipe=pipe)
         if isinstance(parsed, endpoints.Inproc):
             self._start(place, inproc.Connecter(self._owner, endpoint, pipe).dial)
         else:
@@ -259,16 +232,11 @@ class Socket(home.Resident):
         assert place.pipe is not None
         self._retire(place, [place.pipe])
 
-    def _find(self, endpoint: str, how: str, places: list[_Place]) -> _Place:
+    def _find(self, endpoint: str, how: str, places: list[Place]) -> Place:
         self._check_open()
-        open_places = [place for place in places if place.farewell is None]
-        for place in reversed(open_places):
-            if place.endpoint == endpoint:
-                return place
-        known = ", ".join(place.endpoint for place in open_places) or "nothing"
-        raise InvalidEndpoint(f"{self._name} is not {how} to {endpoint!r}; it is {how} to {known}")
+        return find(self._name, endpoint, how, places)
 
-    def _retire(self, place: _Place, pipes: list[Pipe]) -> None:
+    def _retire(self, place: Place, pipes: list[Pipe]) -> None:
         place.farewell = farewell = trio.CancelScope()
 
         async def flush_and_end() -> None:
@@ -281,11 +249,11 @@ class Socket(home.Resident):
             self._pipe_removed(pipe)
         self._nursery.start_soon(flush_and_end)
 
-    def _start(self, place: _Place, work: Callable[[], Awaitable[None]]) -> None:
+    def _start(self, place: Place, work: Callable[[], Awaitable[None]]) -> None:
         self._places.append(place)
         self._nursery.start_soon(self._hold, place, work)
 
-    async def _hold(self, place: _Place, work: Callable[[], Awaitable[None]]) -> None:
+    async def _hold(self, place: Place, work: Callable[[], Awaitable[None]]) -> None:
         try:
             with place.scope:
                 await work()
@@ -298,7 +266,7 @@ class Socket(home.Resident):
             if place.pipe is not None:
                 self._pipe_removed(place.pipe)
                 self._forget(place.pipe, "its endpoint was closed")
-            self._report(Closed(endpoint=place.endpoint))
+            self._monitors.report(Closed(endpoint=place.endpoint))
             self._places_changed.unpark_all()
 
     # -- peers ---------------------------------------------------------------------------------------------
@@ -332,7 +300,7 @@ class Socket(home.Resident):
         pipe.connected = True
         self._pipes[pipe] = None
         self._peer_count += 1
-        self._trouble.pop(pipe.endpoint, None)
+        self._monitors.trouble.pop(pipe.endpoint, None)
         self._find_only_peer()
         self._pipe_connected(pipe)
         self._peers_changed.unpark_all()
@@ -367,16 +335,19 @@ class Socket(home.Resident):
         if not count:
             return
         self._dropped[reason] += count
-        self._report(Dropped(endpoint=pipe.endpoint, count=count, reason=reason))
+        self._monitors.report(Dropped(endpoint=pipe.endpoint, count=count, reason=reason))
         if self._closing:
-            trouble = self._trouble.get(pipe.endpoint, "no answer yet")
+            trouble = self._monitors.trouble.get(pipe.endpoint, "no answer yet")
             who = pipe.peer or f"{pipe.endpoint}, which was never reached ({trouble})"
             self._left[who, self._parting or reason] += count
+
+    def _drop_unreceivable(self, pipe: Pipe, count: int) -> None:
+        self._drop(pipe, count, f"{self.socket_type} does not receive")
 
     def _drop_unsent(self, count: int, reason: str) -> None:
         """Count messages that were for nobody there is."""
         self._dropped[reason] += count
-        self._report(Dropped(endpoint="", count=count, reason=reason))
+        self._monitors.report(Dropped(endpoint="", count=count, reason=reason))
 
     # -- what patterns override ----------------------------------------------------------------------------
 
@@ -403,7 +374,7 @@ class Socket(home.Resident):
         """Something is in its inbox. A socket that does not receive has no use for it."""
         count = len(pipe.inbox)
         pipe.inbox.clear()
-        self._drop(pipe, count, f"{self.socket_type} does not receive")
+        self._drop_unreceivable(pipe, count)
 
     def _writable(self, pipe: Pipe) -> None:
         """Its outbox was full and has room."""
@@ -423,41 +394,12 @@ class Socket(home.Resident):
         ``async with socket.monitor() as events: async for event in events: ...``
         """
         self._check_open()
-        sender, receiver = trio.open_memory_channel[Event](_MONITOR_LIMIT)
-        self._monitors[sender] = None
-        try:
-            with sender, receiver:
-                yield receiver
-        finally:
-            del self._monitors[sender]
-
-    def _report(self, event: Event) -> None:
-        if isinstance(event, (ConnectDelayed, HandshakeFailed)):
-            self._trouble[event.endpoint] = event.reason
-        for channel in self._monitors:
-            try:
-                channel.send_nowait(event)
-            except trio.WouldBlock:
-                log.warning("%s has a monitor that nobody reads: it lost %r", self._name, event)
-            except (trio.BrokenResourceError, trio.ClosedResourceError):
-                pass  # its reader has left, or the socket is closed
+        async with self._monitors.open() as events:
+            yield events
 
     def statistics(self) -> Statistics:
         """Return counters and queue lengths of this moment."""
-        peers = tuple(
-            PeerStatistics(
-                endpoint=pipe.endpoint,
-                peer=pipe.peer,
-                connected=pipe.connected,
-                queued_out=len(pipe.outbox) + pipe.in_flight,
-                queued_in=len(pipe.inbox) + (0 if pipe.ready is pipe.inbox else len(pipe.ready)),
-                messages_out=pipe.messages_out,
-                messages_in=pipe.messages_in,
-                bytes_out=pipe.bytes_out,
-                bytes_in=pipe.bytes_in,
-            )
-            for pipe in self._pipes
-        )
+        peers = tuple(pipe.statistics() for pipe in self._pipes)
         return Statistics(
             peers=peers,
             messages_out=self._sent - self._send_run,
@@ -488,23 +430,9 @@ class Socket(home.Resident):
             self._hinted = True
             # To listen and wait for whoever may come is what servers do.
             listens = all(place.listener is not None for place in self._places)
-            serves = not doing.startswith("send") and self._places and listens and not self._trouble
+            serves = not doing.startswith("send") and self._places and listens and not self._monitors.trouble
             level = logging.INFO if serves else logging.WARNING
-            log.log(level, "%s.%s() waits: %s", self._name, doing, self._whereabouts())
-
-    def _whereabouts(self) -> str:
-        """Say who could come, and why nobody has."""
-        if not self._places:
-            return "the socket has no endpoint; call bind() or connect() on it"
-        places = []
-        for place in self._places:
-            if place.listener is not None:
-                trouble = self._trouble.get(place.endpoint)
-                places.append(f"nobody has connected to {place.endpoint}{f' ({trouble})' if trouble else ''}")
-            else:
-                trouble = self._trouble.get(place.endpoint, "no answer yet")
-                places.append(f"{place.endpoint} is not reached: {trouble}")
-        return "; ".join(places)
+            log.log(level, "%s.%s() waits: %s", self._name, doing, whereabouts(self._places, self._monitors.trouble))
 
     @property
     def _name(self) -> str:

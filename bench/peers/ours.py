@@ -4,6 +4,7 @@ import threading
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from time import perf_counter, process_time
+from typing import Any, TypeAlias
 
 import trio
 
@@ -11,6 +12,8 @@ import mq
 from bench.peer import Fellow
 from bench.peers.loops import SYNC, drain, feed, reflect, run_ahead, volley
 from bench.task import Result, Task, allow_many_descriptors, expect, resident
+
+Role: TypeAlias = Callable[[Task, Fellow], Awaitable[Result]]
 
 
 def play(role: str, task: Task, fellow: Fellow) -> Result:
@@ -36,19 +39,29 @@ async def push(task: Task, fellow: Fellow) -> None:
         await hear(fellow)
 
 
-async def echo(task: Task, fellow: Fellow) -> None:
-    async with mq.Pair() as socket:
-        fellow.say(socket.bind(task.endpoint))
-        await reflect(socket.send, socket.receive, task)
-        await hear(fellow)
+def reflector(kind: Callable[[], Any]) -> Role:
+    """Return the role of a socket of this ``kind`` that sends back what it receives."""
+
+    async def role(task: Task, fellow: Fellow) -> None:
+        async with kind() as socket:
+            fellow.say(socket.bind(task.endpoint))
+            await reflect(socket.send, socket.receive, task)
+            await hear(fellow)
+
+    return role
 
 
-async def ping(task: Task, fellow: Fellow) -> Result:
-    async with mq.Pair() as socket:
-        socket.connect(await hear(fellow))
-        result = await volley(socket.send, socket.receive, task)
-        fellow.say("done")
-    return result
+def asker(kind: Callable[[], Any], game: Callable[..., Awaitable[Result]] = volley) -> Role:
+    """Return the role of a socket of this ``kind`` that sends, and counts what comes back."""
+
+    async def role(task: Task, fellow: Fellow) -> Result:
+        async with kind() as socket:
+            socket.connect(await hear(fellow))
+            result = await game(socket.send, socket.receive, task)
+            fellow.say("done")
+        return result
+
+    return role
 
 
 async def one_loop(task: Task, fellow: Fellow) -> Result:
@@ -91,21 +104,6 @@ async def hoard(task: Task, fellow: Fellow) -> Result:
     return {"growth": growth}
 
 
-async def rep(task: Task, fellow: Fellow) -> None:
-    async with mq.Rep() as socket:
-        fellow.say(socket.bind(task.endpoint))
-        await reflect(socket.send, socket.receive, task)
-        await hear(fellow)
-
-
-async def req(task: Task, fellow: Fellow) -> Result:
-    async with mq.Req() as socket:
-        socket.connect(await hear(fellow))
-        result = await volley(socket.send, socket.receive, task)
-        fellow.say("done")
-    return result
-
-
 async def router(task: Task, fellow: Fellow) -> None:
     async with mq.Router() as socket, trio.open_nursery() as nursery:
         fellow.say(socket.bind(task.endpoint))
@@ -117,22 +115,6 @@ async def router(task: Task, fellow: Fellow) -> None:
 async def bounce(socket: mq.Router) -> None:
     while True:
         await socket.send_multipart(await socket.receive_multipart())
-
-
-async def dealer(task: Task, fellow: Fellow) -> Result:
-    async with mq.Dealer() as socket:
-        socket.connect(await hear(fellow))
-        result = await volley(socket.send, socket.receive, task)
-        fellow.say("done")
-    return result
-
-
-async def dealer_ahead(task: Task, fellow: Fellow) -> Result:
-    async with mq.Dealer() as socket:
-        socket.connect(await hear(fellow))
-        result = await run_ahead(socket.send, socket.receive, task)
-        fellow.say("done")
-    return result
 
 
 async def pub(task: Task, fellow: Fellow) -> None:
@@ -218,10 +200,15 @@ async def dealers(task: Task, fellow: Fellow) -> None:
         fellow.say("done")
 
 
-ROLES: dict[str, Callable[[Task, Fellow], Awaitable[Result]]] = {
-    role.__name__: role
-    for role in (
-        pull, push, echo, ping, one_loop, two_threads, hoard, rep, req, router, dealer, dealer_ahead, pub, subs,
-        router_of_many, dealers,
-    )
-}  # fmt: skip
+ROLES: dict[str, Role] = {
+    "echo": reflector(mq.Pair),
+    "ping": asker(mq.Pair),
+    "rep": reflector(mq.Rep),
+    "req": asker(mq.Req),
+    "dealer": asker(mq.Dealer),
+    "dealer_ahead": asker(mq.Dealer, run_ahead),
+    **{
+        role.__name__: role
+        for role in (pull, push, one_loop, two_threads, hoard, router, pub, subs, router_of_many, dealers)
+    },
+}

@@ -99,8 +99,6 @@ async def wait_for_peers(socket: Any, count: int) -> None:
     """Wait until ``count`` peers are there; for publishers, until so many have asked for something."""
     await socket.wait_connected(count)
     if isinstance(socket, Publisher) and not socket.options.invert_matching:
-        while len(socket._subscriptions._of) < count:
-            await socket._subscribed.park()
+        await socket.wait_subscribed(None, count)
     elif isinstance(socket, Radio):
-        while len({pipe for members in socket._groups.values() for pipe in members}) < count:
-            await socket._joined.park()
+        await socket.wait_joined(None, count)

@@ -238,7 +238,7 @@ def sender_of(socket: Any, chosen: argparse.Namespace) -> Callable[[list[bytes]]
 
 def _only(socket: Socket, frames: list[bytes]) -> bytes:
     if len(frames) != 1:
-        raise ValueError(f"the messages of a {socket._name} have one frame, got {len(frames)}")
+        raise ValueError(f"the messages of a {type(socket).__name__} have one frame, got {len(frames)}")
     return frames[0]
 
 

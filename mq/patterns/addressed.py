@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import random
 from typing import Any, Unpack
 
 import trio
 
 from ..errors import Unroutable
-from ..message import Message, shortened
+from ..message import Message, as_bytes, shortened
 from ..options import OptionArguments
 from ..pipe import Pipe
 from .overflow import Overflow
@@ -116,3 +117,35 @@ class Addressed(Overflow):
     def _pipe_removed(self, pipe: Pipe) -> None:
         super()._pipe_removed(pipe)
         self._unknow(pipe)
+
+
+class ByRoutingId(Addressed):
+    """Know each peer by a routing id of bytes: the one that `connect` gives it, or one that the pattern chooses."""
+
+    def __init__(self, **options: Unpack[OptionArguments]) -> None:
+        super().__init__(**options)
+        self._number = random.getrandbits(32)
+
+    def connect(self, endpoint: str, *, routing_id: bytes | None = None) -> None:
+        """Connect as other sockets do; with ``routing_id``, call the peer that, and have messages wait for it at once.
+
+        Raises ValueError for a routing id that another peer has.
+        """
+        if routing_id is None:
+            super().connect(endpoint)
+            return
+        routing_id = as_bytes(routing_id, "routing id")
+        if not 1 <= len(routing_id) <= 255:
+            raise ValueError(f"a routing id has 1 to 255 bytes, got {len(routing_id)}")
+        if routing_id in self._by_address:
+            raise ValueError(f"the routing id {shortened(routing_id)} is taken by another peer of this socket")
+        super().connect(endpoint)
+        self._know(next(reversed(self._pipes)), routing_id)
+
+    def _new_routing_id(self) -> bytes:
+        """Return a routing id that no peer has: 0, and a number. No peer calls itself so."""
+        while True:
+            self._number = (self._number + 1) % 2**32
+            routing_id = b"\0" + self._number.to_bytes(4, "big")
+            if routing_id not in self._by_address:
+                return routing_id

@@ -12,7 +12,8 @@ from ..message import Message, as_frame
 from ..options import OptionArguments
 from ..pipe import Pipe
 from .addressed import Addressed
-from .incoming import Receiver, SingleFrames
+from .incoming import SingleFrames
+from .labelled import Labelled
 from .notices import Notices
 from .outgoing import RoundRobin
 
@@ -25,10 +26,8 @@ class Client(Notices, RoundRobin, SingleFrames, trio.abc.Channel[bytes]):
     socket_type = "CLIENT"
 
 
-class Numbered(Notices, Addressed, Receiver, trio.abc.ReceiveChannel[tuple[int, bytes]]):
+class Numbered(Notices, Addressed, Labelled[int]):
     """What SERVER and PEER share: each peer has a number, 1 to 4294967295, for as long as it is there."""
-
-    _translates = True
 
     def __init__(self, **options: Unpack[OptionArguments]) -> None:
         super().__init__(**options)
@@ -65,29 +64,9 @@ class Numbered(Notices, Addressed, Receiver, trio.abc.ReceiveChannel[tuple[int, 
         """Send if that is possible at once, else raise ``trio.WouldBlock``."""
         self._send_to_nowait(_as_routing_id(routing_id), as_frame(body))
 
-    async def receive(self) -> tuple[int, bytes]:
-        """Receive ``(routing_id, body)``: who has sent, and what. Waits while there is nothing.
-
-        A receive that need not wait is a checkpoint only at every 256th message. Cancelled, it has received nothing.
-        Raises ``trio.ClosedResourceError``.
-        """
-        if self._receive_run and self._thread == get_ident():
-            self._receive_run -= 1
-            return self._take()  # type: ignore[no-any-return]
-        return await self._next("receive")  # type: ignore[no-any-return]
-
-    __anext__ = receive
-
-    def receive_nowait(self) -> tuple[int, bytes]:
-        """Receive if there is something, else raise ``trio.WouldBlock``."""
-        self._check_open()
-        return self._pop()  # type: ignore[no-any-return]
-
     def _translate(self, pipe: Pipe, batch: list[Message]) -> list[Any]:
         address = pipe.address
-        bodies = [(address, message) for message in batch if message.__class__ is not list]
-        self._drop(pipe, len(batch) - len(bodies), f"{self.socket_type} takes messages of one frame only")
-        return bodies
+        return [(address, body) for body in self._single_frames(pipe, batch)]
 
     def _address_for(self, pipe: Pipe) -> int:
         while True:
@@ -116,8 +95,9 @@ class Peer(Numbered):
             raise ValueError("connect_peer() lets messages wait for a connection, which immediate=True forbids")
         self.connect(endpoint)
         pipe = next(reversed(self._pipes))
-        self._know(pipe, self._address_for(pipe))
-        return pipe.address  # type: ignore[no-any-return]
+        routing_id = self._address_for(pipe)
+        self._know(pipe, routing_id)
+        return routing_id
 
 
 def _as_routing_id(routing_id: object) -> int:

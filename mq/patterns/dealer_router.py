@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import random
 from collections.abc import Iterable
 from threading import get_ident
 from typing import Any, Unpack
 
 import trio
 
-from ..message import ONLY_BYTES, Buffer, Message, as_message, shortened
+from ..message import ONLY_BYTES, Buffer, Message, as_message, frames_of, message_of, shortened
 from ..options import OptionArguments
 from ..pipe import Pipe
-from .addressed import Addressed
+from .addressed import ByRoutingId
 from .incoming import FairQueueMultipart
 from .notices import Notices
 from .outgoing import RoundRobinMultipart
@@ -26,7 +25,7 @@ class Dealer(Notices, RoundRobinMultipart, FairQueueMultipart, trio.abc.Channel[
     socket_type = "DEALER"
 
 
-class Router(Notices, Sender, Addressed, Service, FairQueueMultipart, trio.abc.Channel[bytes]):
+class Router(Notices, Sender, ByRoutingId, Service, FairQueueMultipart, trio.abc.Channel[bytes]):
     """Send to the peer that the first frame names, and receive with the sender's routing id as the first frame.
 
     A peer's routing id is what it calls itself (its option ``routing_id``), else five bytes of which the first is 0,
@@ -41,18 +40,6 @@ class Router(Notices, Sender, Addressed, Service, FairQueueMultipart, trio.abc.C
     def __init__(self, **options: Unpack[OptionArguments]) -> None:
         super().__init__(**options)
         self._mandatory = self.options.router_mandatory
-        self._number = random.getrandbits(32)
-
-    def connect(self, endpoint: str, *, routing_id: bytes | None = None) -> None:
-        """Connect as other sockets do; with ``routing_id``, call the peer that, and have messages wait for it at once.
-
-        Raises ValueError for a routing id that another peer has.
-        """
-        if routing_id is not None:
-            check_routing_id(routing_id, self._by_address)
-        super().connect(endpoint)
-        if routing_id is not None:
-            self._know(next(reversed(self._pipes)), routing_id)
 
     async def send_multipart(self, frames: Iterable[Buffer]) -> None:
         """Send all frames but the first to the peer that the first one names.
@@ -94,7 +81,7 @@ class Router(Notices, Sender, Addressed, Service, FairQueueMultipart, trio.abc.C
                 f"a message to send with a Router begins with the routing id of its peer, got only "
                 f"{shortened(message)}: write send_multipart([routing_id, body])"
             )
-        return message[0], message[1] if len(message) == 2 else message[1:]
+        return message[0], message_of(message[1:])
 
     async def serve(
         self,
@@ -118,7 +105,7 @@ class Router(Notices, Sender, Addressed, Service, FairQueueMultipart, trio.abc.C
             return unwrap(await self.receive_multipart())
 
         def reply(envelope: list[bytes], message: Message) -> None:
-            self._put_reply([*envelope, *([message] if isinstance(message, bytes) else message)])
+            self._put_reply([*envelope, *frames_of(message)])
 
         await self._serve(receive, reply, handler, concurrency, on_error, task_status)
 
@@ -153,8 +140,7 @@ class Router(Notices, Sender, Addressed, Service, FairQueueMultipart, trio.abc.C
             self._unknow(other)
             other.hang_up(f"another peer has come with the routing id {shortened(pipe.identity)}")
             return pipe.identity
-        self._number = (self._number + 1) % 2**32
-        return b"\0" + self._number.to_bytes(4, "big")
+        return self._new_routing_id()
 
     def _pipe_connected(self, pipe: Pipe) -> None:
         super()._pipe_connected(pipe)
@@ -165,13 +151,3 @@ class Router(Notices, Sender, Addressed, Service, FairQueueMultipart, trio.abc.C
         super()._pipe_lost(pipe)
         if "disconnect" in self.options.router_notify:
             self._notice(pipe, b"")
-
-
-def check_routing_id(routing_id: object, taken: dict[Any, Pipe]) -> None:
-    """Raise unless ``routing_id`` can be given to a peer."""
-    if not isinstance(routing_id, bytes):
-        raise TypeError(f"a routing id is bytes, got {type(routing_id).__name__} {shortened(routing_id)}")
-    if not 1 <= len(routing_id) <= 255:
-        raise ValueError(f"a routing id has 1 to 255 bytes, got {len(routing_id)}")
-    if routing_id in taken:
-        raise ValueError(f"the routing id {shortened(routing_id)} is taken by another peer of this socket")

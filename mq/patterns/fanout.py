@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from threading import get_ident
+from typing import Unpack
 
 import trio
 
 from ..message import ONLY_BYTES, Buffer, Message, as_frame, as_message
-from ..pipe import Pipe
-from .outgoing import REPLACED
+from ..options import OptionArguments
+from ..pipe import REPLACED, Pipe
 from .overflow import Overflow
 from .subscriptions import Subscriptions
 
@@ -51,7 +52,48 @@ class FanOut(Overflow):
             pipe.outbox.clear()
 
 
-class Topical(FanOut, trio.abc.SendChannel[bytes]):
+class Broadcast(FanOut):
+    """Send each message to the peers that have asked for it. Waits for none of them but with ``xpub_nodrop``."""
+
+    def __init__(self, **options: Unpack[OptionArguments]) -> None:
+        super().__init__(**options)
+        self._more_wanted = trio.lowlevel.ParkingLot()
+
+    async def _send(self, message: Message, doing: str = "send") -> None:
+        self._check_open()
+        await self._take_turn()
+        while self.options.xpub_nodrop and await self._wait_for_room(self._recipients(message), doing):
+            pass
+        self._give(message)
+
+    def _send_at_once(self, message: Message) -> None:
+        if self.options.xpub_nodrop and any(pipe.outbox.stalled for pipe in self._recipients(message)):
+            raise trio.WouldBlock
+        self._give(message)
+
+    def _give(self, message: Message) -> None:
+        self._sent += 1
+        self._send_turn -= 1
+        self._deliver(message, self._recipients(message))
+
+    def _recipients(self, message: Message) -> Mapping[Pipe, None]:
+        """Return who has asked for ``message``."""
+        raise NotImplementedError
+
+    async def _until_wanted(self, wanted_by: Callable[[], int], n: int) -> None:
+        """Wait until ``wanted_by`` returns at least ``n``; it is asked again whenever a peer has asked for more."""
+        self._check_open()
+        await trio.lowlevel.checkpoint()
+        while wanted_by() < n:
+            self._check_open()
+            await self._more_wanted.park()
+
+    def _stop(self) -> None:
+        super()._stop()
+        self._more_wanted.unpark_all()
+
+
+class Topical(Broadcast, trio.abc.SendChannel[bytes]):
     """Send each message to the peers that have subscribed to what it, or its first frame, begins with."""
 
     _subscriptions: Subscriptions
@@ -123,25 +165,8 @@ class Topical(FanOut, trio.abc.SendChannel[bytes]):
         self._send_at_once(as_message(frames))
 
     async def _send(self, message: Message, doing: str = "send") -> None:
-        self._check_open()
-        await self._take_turn()
-        while self.options.xpub_nodrop and await self._wait_for_room(self._recipients(message), doing):
-            pass
-        self._give(message)
+        await super()._send(message, doing)
         if not self._special and self._send_turn > 0:  # the rest of the turn needs no other look around
             self._send_run += self._send_turn
             self._sent += self._send_turn
             self._send_turn = 0
-
-    def _send_at_once(self, message: Message) -> None:
-        if self.options.xpub_nodrop and any(pipe.outbox.stalled for pipe in self._recipients(message)):
-            raise trio.WouldBlock
-        self._give(message)
-
-    def _give(self, message: Message) -> None:
-        self._sent += 1
-        self._send_turn -= 1
-        self._deliver(message, self._recipients(message))
-
-    def _recipients(self, message: Message) -> Mapping[Pipe, None]:
-        raise NotImplementedError

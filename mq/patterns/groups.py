@@ -6,28 +6,23 @@ from collections.abc import Mapping
 from threading import get_ident
 from typing import Any, Unpack
 
-import trio
-
-from ..message import Join, Leave, Message, as_frame, shortened
+from ..message import Join, Leave, Message, as_bytes, as_frame, first_frame, shortened
 from ..options import OptionArguments
 from ..pipe import Pipe
-from .fanout import FanOut
-from .incoming import Receiver
+from .fanout import Broadcast
+from .labelled import Labelled
 
 _NOBODY: dict[Pipe, None] = {}
 
 
 def _as_group(group: object) -> bytes:
-    if isinstance(group, str):
-        raise TypeError(f"a group is bytes, got the str {shortened(group)}: encode it, as in group.encode()")
-    if not isinstance(group, bytes):
-        raise TypeError(f"a group is bytes, got {type(group).__name__} {shortened(group)}")
-    if len(group) > 255 or b"\0" in group:
+    checked = as_bytes(group, "group")
+    if len(checked) > 255 or b"\0" in checked:
         raise ValueError(f"a group has at most 255 bytes and no NUL among them, got {shortened(group)}")
-    return bytes(group)
+    return checked
 
 
-class Radio(FanOut):
+class Radio(Broadcast):
     """Send each message to the DISH peers that have joined its group. Cannot receive."""
 
     socket_type = "RADIO"
@@ -35,7 +30,6 @@ class Radio(FanOut):
     def __init__(self, **options: Unpack[OptionArguments]) -> None:
         super().__init__(**options)
         self._groups: dict[bytes, dict[Pipe, None]] = {}
-        self._joined = trio.lowlevel.ParkingLot()
 
     async def send(self, group: bytes, body: bytes) -> None:
         """Send ``body`` to all who have joined ``group``.
@@ -74,41 +68,26 @@ class Radio(FanOut):
                 if len(lane) >= lane.limit:
                     self._full(pipe)
             return
-        self._check_open()
-        message: Message = [_as_group(group), as_frame(body)]
-        await self._take_turn()
-        while self.options.xpub_nodrop and await self._wait_for_room(self._members(group), "send"):
-            pass
-        self._give(message)
+        await self._send([_as_group(group), as_frame(body)])
 
     def send_nowait(self, group: bytes, body: bytes) -> None:
         """As `send`; raises ``trio.WouldBlock`` where that would wait, which is only with ``xpub_nodrop``."""
         self._check_open()
-        message: Message = [_as_group(group), as_frame(body)]
-        if self.options.xpub_nodrop and any(pipe.outbox.stalled for pipe in self._members(group)):
-            raise trio.WouldBlock
-        self._give(message)
+        self._send_at_once([_as_group(group), as_frame(body)])
 
-    async def wait_joined(self, group: bytes, n: int = 1) -> None:
-        """Wait until at least ``n`` peers have joined ``group``.
+    async def wait_joined(self, group: bytes | None, n: int = 1) -> None:
+        """Wait until at least ``n`` peers have joined ``group``; with None, until so many have joined any.
 
         Raises ``trio.ClosedResourceError`` when the socket is closed meanwhile.
         """
-        group = _as_group(group)
-        self._check_open()
-        await trio.lowlevel.checkpoint()
-        while len(self._members(group)) < n:
-            self._check_open()
-            await self._joined.park()
+        if group is None:
+            await self._until_wanted(lambda: len(set().union(*self._groups.values())), n)
+        else:
+            wanted = _as_group(group)
+            await self._until_wanted(lambda: len(self._groups.get(wanted, ())), n)
 
-    def _give(self, message: Message) -> None:
-        self._sent += 1
-        self._send_turn -= 1
-        assert isinstance(message, list)
-        self._deliver(message, self._members(message[0]))
-
-    def _members(self, group: bytes) -> Mapping[Pipe, None]:
-        return self._groups.get(group, _NOBODY)
+    def _recipients(self, message: Message) -> Mapping[Pipe, None]:
+        return self._groups.get(first_frame(message), _NOBODY)
 
     def _arrived(self, pipe: Pipe) -> None:
         inbox = pipe.inbox
@@ -116,16 +95,14 @@ class Radio(FanOut):
         while inbox:
             request = inbox.popleft()
             if isinstance(request, Join):
-                if pipe.connected and not pipe.retired:
+                if pipe.usable:
                     self._groups.setdefault(bytes(request), {})[pipe] = None
-                    self._joined.unpark_all()
+                    self._more_wanted.unpark_all()
             elif isinstance(request, Leave):
                 self._part(pipe, bytes(request))
             else:
-                self._drop(pipe, 1, "RADIO does not receive")
-        if inbox.stalled:
-            inbox.stalled = False
-            inbox.resume()
+                self._drop_unreceivable(pipe, 1)
+        inbox.reopen()
 
     def _part(self, pipe: Pipe, group: bytes) -> None:
         members = self._groups.get(group)
@@ -144,16 +121,11 @@ class Radio(FanOut):
         for group in list(self._groups):
             self._part(pipe, group)
 
-    def _stop(self) -> None:
-        super()._stop()
-        self._joined.unpark_all()
 
-
-class Dish(Receiver, trio.abc.ReceiveChannel[tuple[bytes, bytes]]):
+class Dish(Labelled[bytes]):
     """Receive the messages for the groups it has joined, from all connected RADIO peers. Cannot send."""
 
     socket_type = "DISH"
-    _translates = True
 
     def __init__(self, **options: Unpack[OptionArguments]) -> None:
         super().__init__(**options)
@@ -178,42 +150,19 @@ class Dish(Receiver, trio.abc.ReceiveChannel[tuple[bytes, bytes]]):
         self._ask(Leave(group))
         self._sift(lambda message: message[0] != group)
 
-    async def receive(self) -> tuple[bytes, bytes]:
-        """Receive ``(group, body)``; waits while there is nothing.
-
-        A receive that need not wait is a checkpoint only at every 256th message. Cancelled, it has received nothing.
-        Raises ``trio.ClosedResourceError``.
-        """
-        if self._receive_run and self._thread == get_ident():
-            self._receive_run -= 1
-            return self._take()  # type: ignore[no-any-return]
-        return await self._next("receive")  # type: ignore[no-any-return]
-
-    __anext__ = receive
-
-    def receive_nowait(self) -> tuple[bytes, bytes]:
-        """Receive if there is something, else raise ``trio.WouldBlock``."""
-        self._check_open()
-        return self._pop()  # type: ignore[no-any-return]
-
     def _translate(self, pipe: Pipe, batch: list[Message]) -> list[Any]:
         groups = self._groups
         return [(message[0], message[1]) for message in batch if message[0] in groups]
 
     def _ask(self, request: Join | Leave) -> None:
         for pipe in self._pipes:
-            if pipe.connected and not pipe.retired:
-                self._tell(pipe, request)
-
-    def _tell(self, pipe: Pipe, request: Message) -> None:
-        pipe.outbox.append(request)
-        if pipe.outbox.asleep:
-            pipe.outbox.wake()
+            if pipe.usable:
+                pipe.outbox.put(request)
 
     def _pipe_connected(self, pipe: Pipe) -> None:
         super()._pipe_connected(pipe)
         for group in self._groups:
-            self._tell(pipe, Join(group))
+            pipe.outbox.put(Join(group))
 
     def _pipe_lost(self, pipe: Pipe) -> None:
         super()._pipe_lost(pipe)

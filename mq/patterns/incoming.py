@@ -14,11 +14,9 @@ from trio.lowlevel import checkpoint
 from ..errors import MultipartMessage
 from ..message import Message
 from ..options import OptionArguments
-from ..pipe import Lane, Pipe
+from ..pipe import REPLACED, Lane, Pipe
 from ..socket import Socket
-
-TURN = 256
-"""Messages after which a task that never has to wait lets the others run."""
+from .turn import TURN
 
 
 class Receiver(Socket):
@@ -195,7 +193,7 @@ class Receiver(Socket):
             if not waiting:
                 inbox.lend(0)
                 inbox.asleep = True
-                self._resume(pipe)
+                inbox.reopen()
                 if not inbox:
                     return
                 continue  # a producer in another thread was just there
@@ -209,13 +207,13 @@ class Receiver(Socket):
             ready.extend(self._translate(pipe, batch))
             inbox.lend(len(ready))
             if waiting <= inbox.capacity // 2:
-                self._resume(pipe)
+                inbox.reopen()
 
     def _fetch_newest(self, pipe: Pipe) -> None:
         batch = self._translate(pipe, self._drain(pipe))
         if batch:
             ready = pipe.ready
-            self._drop(pipe, len(ready) + len(batch) - 1, "replaced by a newer one (conflate)")
+            self._drop(pipe, len(ready) + len(batch) - 1, REPLACED)
             ready.clear()
             ready.append(batch[-1])
 
@@ -227,17 +225,18 @@ class Receiver(Socket):
         while inbox:
             batch.append(inbox.popleft())
             inbox.asleep = True  # a producer in another thread may have woken us for what is taken here
-        self._resume(pipe)
+        inbox.reopen()
         return batch
-
-    def _resume(self, pipe: Pipe) -> None:
-        if pipe.inbox.stalled:
-            pipe.inbox.stalled = False
-            pipe.inbox.resume()
 
     def _translate(self, pipe: Pipe, batch: list[Message]) -> list[Any]:
         """Return what is to be received for ``batch``, which came from ``pipe``."""
         return batch
+
+    def _single_frames(self, pipe: Pipe, batch: list[Message]) -> list[Message]:
+        """Drop, and count, the messages of several frames."""
+        single = [message for message in batch if message.__class__ is not list]
+        self._drop(pipe, len(batch) - len(single), f"{self.socket_type} takes messages of one frame only")
+        return single
 
     def _sift(self, wanted: Callable[[Any], bool]) -> None:
         """Keep only what is ``wanted`` of what is ready."""
@@ -329,6 +328,4 @@ class SingleFrames(FairQueue):
     _translates = True
 
     def _translate(self, pipe: Pipe, batch: list[Message]) -> list[Any]:
-        whole = [message for message in batch if message.__class__ is not list]
-        self._drop(pipe, len(batch) - len(whole), f"{self.socket_type} takes messages of one frame only")
-        return whole
+        return self._single_frames(pipe, batch)

@@ -12,13 +12,9 @@ from trio.lowlevel import checkpoint
 
 from ..message import ONLY_BYTES, Buffer, Message, as_frame, as_message
 from ..options import OptionArguments
-from ..pipe import Lane, Pipe
+from ..pipe import REPLACED, Lane, Pipe
 from ..socket import Socket
-
-TURN = 256
-"""Messages after which a task that never has to wait lets the others run."""
-
-REPLACED = "replaced by a newer one (conflate)"
+from .turn import TURN
 
 
 class RoundRobin(Socket, trio.abc.SendChannel[bytes]):

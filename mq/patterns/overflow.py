@@ -16,7 +16,7 @@ from ..monitor import Statistics
 from ..options import OptionArguments
 from ..pipe import Pipe
 from ..socket import Socket
-from .outgoing import TURN
+from .turn import TURN
 
 _BEHIND = "its queue was full when they were sent (send_hwm)"
 

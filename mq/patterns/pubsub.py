@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Unpack
 
-import trio
-
-from ..message import Cancel, Message, Subscribe, shortened
+from ..message import Cancel, Message, Subscribe, as_bytes, first_frame, frames_of, message_of, shortened
 from ..options import OptionArguments
 from ..pipe import Pipe
 from .fanout import Topical
@@ -29,25 +27,13 @@ def requests_of(message: Message, *, only_first: bool) -> tuple[list[Subscribe |
     """Return the requests among the frames of ``message``, and the message that the other frames make, if any."""
     requests: list[Subscribe | Cancel] = []
     rest: list[bytes] = []
-    for number, frame in enumerate([message] if isinstance(message, bytes) else message):
+    for number, frame in enumerate(frames_of(message)):
         request = None if only_first and number else _as_request(frame)
         if request is None:
             rest.append(frame)
         else:
             requests.append(request)
-    return requests, (rest if len(rest) > 1 else rest[0] if rest else None)
-
-
-def as_topic(topic: object) -> bytes:
-    if isinstance(topic, str):
-        raise TypeError(f"a topic is bytes, got the str {shortened(topic)}: encode it, as in topic.encode()")
-    if not isinstance(topic, bytes):
-        raise TypeError(f"a topic is bytes, got {type(topic).__name__} {shortened(topic)}")
-    return bytes(topic)
-
-
-def usable(pipe: Pipe) -> bool:
-    return pipe.connected and not pipe.retired
+    return requests, message_of(rest) if rest else None
 
 
 class Publisher(Topical):
@@ -59,23 +45,22 @@ class Publisher(Topical):
         if own.last_values and own.invert_matching:
             raise ValueError("last_values and invert_matching exclude each other: a subscription refuses messages then")
         self._subscriptions = Subscriptions()
-        self._subscribed = trio.lowlevel.ParkingLot()
         self._last: dict[bytes, Message] = {}
         self._special = bool(
             own.xpub_nodrop or own.invert_matching or own.conflate or own.last_values or own.xpub_manual_last_value
         )
 
-    async def wait_subscribed(self, topic: bytes = b"", n: int = 1) -> None:
+    async def wait_subscribed(self, topic: bytes | None = b"", n: int = 1) -> None:
         """Wait until a message that is ``topic``, or begins with it, would go to at least ``n`` peers.
 
-        Raises ``trio.ClosedResourceError`` when the socket is closed meanwhile.
+        With None, wait until so many have subscribed to anything. Raises ``trio.ClosedResourceError`` when the socket
+        is closed meanwhile.
         """
-        topic = as_topic(topic)
-        self._check_open()
-        await trio.lowlevel.checkpoint()
-        while len(self._interested(topic)) < n:
-            self._check_open()
-            await self._subscribed.park()
+        if topic is None:
+            await self._until_wanted(lambda: self._subscriptions.peer_count, n)
+        else:
+            wanted = as_bytes(topic, "topic")
+            await self._until_wanted(lambda: len(self._interested(wanted)), n)
 
     @property
     def topics_count(self) -> int:
@@ -83,12 +68,12 @@ class Publisher(Topical):
         return len(self._subscriptions.topics)
 
     def _recipients(self, message: Message) -> Mapping[Pipe, None]:
-        return self._interested(message if isinstance(message, bytes) else message[0])
+        return self._interested(first_frame(message))
 
     def _interested(self, topic: bytes) -> Mapping[Pipe, None]:
         found = self._subscriptions.match(topic)
         if self.options.invert_matching:
-            return {pipe: None for pipe in self._pipes if pipe not in found and usable(pipe)}
+            return {pipe: None for pipe in self._pipes if pipe not in found and pipe.usable}
         return found
 
     def _give(self, message: Message) -> None:
@@ -104,7 +89,7 @@ class Publisher(Topical):
     def _heed(self, pipe: Pipe, message: Message) -> None:
         """Take the requests out of what a peer sent; the rest is for whoever receives."""
         requests, rest = requests_of(message, only_first=self.options.only_first_subscribe)
-        if usable(pipe):  # nothing can be sent to others, so what they want is moot
+        if pipe.usable:  # nothing can be sent to others, so what they want is moot
             for request in requests:
                 self._request(pipe, request)
         if rest is not None:
@@ -127,12 +112,12 @@ class Publisher(Topical):
         is_first = known.add(pipe, topic)
         for message in missed:
             self._deliver(message, (pipe,))
-        self._subscribed.unpark_all()
+        self._more_wanted.unpark_all()
         return is_first
 
     def _upstream(self, pipe: Pipe, message: Message) -> None:
         """A message that is no request has come."""
-        self._drop(pipe, 1, f"{self.socket_type} does not receive")
+        self._drop_unreceivable(pipe, 1)
 
     def _pipe_connected(self, pipe: Pipe) -> None:
         super()._pipe_connected(pipe)
@@ -140,7 +125,7 @@ class Publisher(Topical):
         if welcome is not None:
             self._deliver(welcome, (pipe,))
         if self.options.invert_matching:
-            self._subscribed.unpark_all()
+            self._more_wanted.unpark_all()
 
     def _pipe_lost(self, pipe: Pipe) -> None:
         super()._pipe_lost(pipe)
@@ -153,10 +138,6 @@ class Publisher(Topical):
         super()._pipe_removed(pipe)
         self._unsubscribe_all(pipe)
 
-    def _stop(self) -> None:
-        super()._stop()
-        self._subscribed.unpark_all()
-
 
 class Pub(Publisher):
     """Send messages to the SUB and XSUB peers that want them. Cannot receive."""
@@ -168,9 +149,7 @@ class Pub(Publisher):
         inbox.asleep = True
         while inbox:
             self._heed(pipe, inbox.popleft())
-        if inbox.stalled:
-            inbox.stalled = False
-            inbox.resume()
+        inbox.reopen()
 
 
 class Subscriber(FairQueueMultipart):
@@ -187,10 +166,9 @@ class Subscriber(FairQueueMultipart):
 
     def _ask(self, request: Subscribe | Cancel) -> None:
         """Send ``request`` to all peers. Requests wait for no room: there are no more of them than the user made."""
-        for pipe in filter(usable, self._pipes):
-            pipe.outbox.append(request)
-            if pipe.outbox.asleep:
-                pipe.outbox.wake()
+        for pipe in self._pipes:
+            if pipe.usable:
+                pipe.outbox.put(request)
 
     def _pipe_connected(self, pipe: Pipe) -> None:
         super()._pipe_connected(pipe)
@@ -224,7 +202,7 @@ class Sub(Subscriber):
         subscribed to twice is to be unsubscribed from twice.
         """
         self._check_open()
-        topic = as_topic(topic)
+        topic = as_bytes(topic, "topic")
         self._held.add(topic)
         self._ask(Subscribe(topic))
         if self._inverted:
@@ -233,7 +211,7 @@ class Sub(Subscriber):
     def unsubscribe(self, topic: bytes) -> None:
         """Undo one `subscribe`. What had come and matches nothing any more is dropped. Raises ValueError."""
         self._check_open()
-        topic = as_topic(topic)
+        topic = as_bytes(topic, "topic")
         try:
             last = self._held.remove(topic)
         except KeyError:
@@ -243,7 +221,7 @@ class Sub(Subscriber):
             self._sift(self._wants)
 
     def _wants(self, message: Message) -> bool:
-        return self._held.match(message if isinstance(message, bytes) else message[0]) is not self._inverted
+        return self._held.match(first_frame(message)) is not self._inverted
 
     def _translate(self, pipe: Pipe, batch: list[Message]) -> list[Any]:
         return list(filter(self._wants, batch)) if self._inverted else self._held.sift(batch)

@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import random
-from typing import Any, Unpack
+from typing import Any
 
 import trio
 
 from ..errors import InvalidEndpoint
-from ..message import Message
-from ..options import OptionArguments
+from ..message import Message, frames_of
 from ..pipe import Pipe
-from .addressed import Addressed
-from .dealer_router import check_routing_id
+from .addressed import ByRoutingId
 from .incoming import FairQueueMultipart
 from .notices import Notices
 from .sender import Sender
 
 
-class Stream(Notices, Sender, Addressed, FairQueueMultipart, trio.abc.Channel[bytes]):
+class Stream(Notices, Sender, ByRoutingId, FairQueueMultipart, trio.abc.Channel[bytes]):
     """Send and receive ``[routing_id, data]``: pieces of the streams of bytes of any TCP or Unix peers.
 
     With ``stream_notify``, ``[routing_id, b""]`` is received when a connection has come, and when it has gone by
@@ -30,10 +27,6 @@ class Stream(Notices, Sender, Addressed, FairQueueMultipart, trio.abc.Channel[by
     socket_type = "STREAM"
     _translates = True
 
-    def __init__(self, **options: Unpack[OptionArguments]) -> None:
-        super().__init__(**options)
-        self._number = random.getrandbits(32)
-
     def bind(self, endpoint: str) -> str:
         """Listen as other sockets do; on ``tcp`` and ``ipc`` only."""
         _check_scheme(endpoint)
@@ -42,11 +35,7 @@ class Stream(Notices, Sender, Addressed, FairQueueMultipart, trio.abc.Channel[by
     def connect(self, endpoint: str, *, routing_id: bytes | None = None) -> None:
         """Connect as other sockets do; ``routing_id`` chooses what the connection is called."""
         _check_scheme(endpoint)
-        if routing_id is not None:
-            check_routing_id(routing_id, self._by_address)
-        super().connect(endpoint)
-        pipe = next(reversed(self._pipes))
-        self._know(pipe, self._address_for(pipe) if routing_id is None else routing_id)
+        super().connect(endpoint, routing_id=self._new_routing_id() if routing_id is None else routing_id)
 
     async def _offer(self, message: Message, doing: str) -> None:
         address, data = self._split(message)
@@ -65,18 +54,17 @@ class Stream(Notices, Sender, Addressed, FairQueueMultipart, trio.abc.Channel[by
             self.disconnect_peer(address)
 
     def _split(self, message: Message) -> tuple[bytes, bytes]:
-        if isinstance(message, bytes) or len(message) != 2:
-            count = 1 if isinstance(message, bytes) else len(message)
-            raise ValueError(f"a Stream sends two frames, [routing_id, data]; got {count}")
-        return message[0], message[1]
+        frames = frames_of(message)
+        if len(frames) != 2:
+            raise ValueError(f"a Stream sends two frames, [routing_id, data]; got {len(frames)}")
+        return frames[0], frames[1]
 
     def _translate(self, pipe: Pipe, batch: list[Message]) -> list[Any]:
         address = pipe.address
         return [[address, data] for data in batch]
 
     def _address_for(self, pipe: Pipe) -> bytes:
-        self._number = (self._number + 1) % 2**32
-        return b"\0" + self._number.to_bytes(4, "big")
+        return self._new_routing_id()
 
     def _pipe_connected(self, pipe: Pipe) -> None:
         super()._pipe_connected(pipe)

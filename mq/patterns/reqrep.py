@@ -6,20 +6,23 @@ from typing import Any, Unpack
 
 import trio
 
-from ..errors import OutOfTurn, PeerLost
-from ..message import Message
+from ..errors import OutOfTurn
+from ..message import Message, frames_of, message_of
 from ..options import OptionArguments
 from ..pipe import Pipe
 from .incoming import FairQueueMultipart
 from .notices import Notices
 from .overflow import Overflow
-from .request import DELIMITER, UNAWAITED, Requester, frames_of, message_of, who
+from .request import DELIMITER, UNAWAITED, Requester, unanswered
 from .sender import Sender
 from .service import GONE, Handler, OnError, Service
 
 
 class _InTurn(FairQueueMultipart):
     """Receive one message at a time, when it is the socket's turn to receive."""
+
+    _instead = ""
+    """What many tasks may use at once."""
 
     def __init__(self, **options: Unpack[OptionArguments]) -> None:
         super().__init__(**options)
@@ -43,9 +46,6 @@ class _InTurn(FairQueueMultipart):
             await super()._wait(doing)
         finally:
             self._hearing = False
-
-    _instead = ""
-    """What many tasks may use at once."""
 
     def _check_hearing(self) -> None:
         """Raise `OutOfTurn` when it is the turn to send."""
@@ -127,7 +127,7 @@ class Req(Notices, Sender, Requester, _InTurn, trio.abc.Channel[bytes]):
             raise OutOfTurn("this Req has sent no request whose reply could be received: send() comes first")
         if asked not in self._pipes and not asked.ready:
             self._awaited = None
-            raise PeerLost(f"{who(asked)} is gone, and has not answered the request")
+            raise unanswered(asked)
 
     # -- replies -------------------------------------------------------------------------------------------
 
@@ -226,11 +226,11 @@ class Rep(Notices, Sender, Overflow, Service, _InTurn, trio.abc.Channel[bytes]):
 
     def _translate(self, pipe: Pipe, batch: list[Message]) -> list[Any]:
         requests: list[tuple[Pipe, list[bytes], Message]] = []
-        for message in batch:
+        for frames in map(frames_of, batch):
             # RFC 28: everything up to the empty frame is the way back.
-            end = message.index(DELIMITER) + 1 if isinstance(message, list) and DELIMITER in message else 0
-            if not end or end == len(message):
+            end = frames.index(DELIMITER) + 1 if DELIMITER in frames else 0
+            if not end or end == len(frames):
                 self._drop(pipe, 1, "requests without an empty frame before their body")
             else:
-                requests.append((pipe, message[:end], message_of(message[end:])))  # type: ignore[arg-type]
+                requests.append((pipe, frames[:end], message_of(frames[end:])))
         return requests

@@ -10,7 +10,7 @@ import trio
 from attrs import define, field
 
 from ..errors import MultipartMessage, PeerLost
-from ..message import Buffer, Message, as_frame, as_message
+from ..message import Buffer, Message, as_frame, as_message, frames_of, message_of
 from ..options import OptionArguments
 from ..pipe import Pipe
 from .incoming import Receiver
@@ -22,19 +22,9 @@ DELIMITER = b""
 UNAWAITED = "replies that nobody waits for"
 
 
-def frames_of(message: Message) -> list[bytes]:
-    """Return the frames of a message in the inner form."""
-    return [message] if isinstance(message, bytes) else message
-
-
-def message_of(frames: list[bytes]) -> Message:
-    """Return the inner form of some frames."""
-    return frames[0] if len(frames) == 1 else frames
-
-
-def who(pipe: Pipe) -> str:
-    """Say whom a request went to."""
-    return f"the peer at {pipe.peer or pipe.endpoint}"
+def unanswered(pipe: Pipe) -> PeerLost:
+    """Return the error for a request that went to ``pipe``."""
+    return PeerLost(f"the peer at {pipe.peer or pipe.endpoint} is gone, and has not answered the request")
 
 
 @define(eq=False)
@@ -137,9 +127,8 @@ class Requester(RoundRobinMultipart, Receiver):
         except ValueError:
             return
         self._sent -= 1
-        if outbox.stalled and len(outbox) <= outbox.low:
-            outbox.stalled = False
-            outbox.resume()
+        if len(outbox) <= outbox.low:
+            outbox.reopen()
 
     def _next_number(self) -> bytes:
         self._number = (self._number + 1) % 2**32
@@ -174,7 +163,7 @@ class Requester(RoundRobinMultipart, Receiver):
         """End the wait for replies from ``pipe``, but for requests that it still holds; let others look around."""
         for asked in self._asked.values():
             if asked.pipe is pipe and not asked.done and id(asked.wire) not in unsent:
-                asked.failure = PeerLost(f"{who(pipe)} is gone, and has not answered the request")
+                asked.failure = unanswered(pipe)
             asked.seat.unpark_all()
 
     def _stop(self) -> None:

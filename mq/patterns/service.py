@@ -8,7 +8,7 @@ from typing import Any, TypeAlias, TypeVar, Unpack
 
 import trio
 
-from ..message import Message, as_frame, as_message
+from ..message import Message, as_frame, as_message, frames_of, message_of
 from ..options import OptionArguments
 from .incoming import Receiver
 
@@ -80,7 +80,7 @@ class Service(Receiver):
                     raise
                 return _checked(on_error(error))
         except Exception:
-            frames = 1 if isinstance(request, bytes) else len(request)
+            frames = len(frames_of(request))
             what = f"a request of {frames} frames" if frames > 1 else f"a request of {len(request)} bytes"
             log.exception("%s.serve() failed on %s, which gets no reply", self._name, what)
             return None
@@ -95,7 +95,7 @@ class Service(Receiver):
 def unwrap(frames: list[bytes]) -> tuple[list[bytes], Message]:
     """Split what a ROUTER received into envelope and message. A DEALER may have sent no empty frame between them."""
     end = frames.index(b"", 1) + 1 if b"" in frames[1:-1] else 1
-    return frames[:end], frames[end] if len(frames) == end + 1 else frames[end:]
+    return frames[:end], message_of(frames[end:])
 
 
 def _checked(message: object) -> Message | None:

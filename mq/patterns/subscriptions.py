@@ -10,7 +10,7 @@ from bisect import insort
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 
-from ..message import Message
+from ..message import Message, first_frame
 from ..pipe import Pipe
 
 Pipes = dict[Pipe, None]
@@ -53,6 +53,11 @@ class Subscriptions:
         self.remembered: dict[bytes, tuple[Pipe, ...]] = {}
         """Who gets what, by the `beginning` of it."""
         self._of: dict[Pipe, dict[bytes, None]] = {}
+
+    @property
+    def peer_count(self) -> int:
+        """How many peers have subscribed to anything."""
+        return len(self._of)
 
     def add(self, pipe: Pipe, topic: bytes) -> bool:
         """Subscribe ``pipe`` to ``topic``; return whether it is the first to have it."""
@@ -186,4 +191,4 @@ class Topics:
                 return [message for message in batch if message.startswith(few)]  # type: ignore[union-attr]
             return [message for message in batch if matches[message[:longest]]]  # type: ignore[index]
         except (AttributeError, TypeError):  # a message of several frames is among them
-            return [message for message in batch if self.match(message if isinstance(message, bytes) else message[0])]
+            return [message for message in batch if self.match(first_frame(message))]

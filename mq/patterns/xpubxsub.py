@@ -7,12 +7,12 @@ from typing import Any, Unpack
 
 import trio
 
-from ..message import Buffer, Cancel, Message, Subscribe, as_frame, as_message
+from ..message import Buffer, Cancel, Message, Subscribe, as_bytes, as_frame, as_message
 from ..options import OptionArguments
 from ..pipe import Pipe
 from .fanout import FanOut
 from .incoming import FairQueueMultipart
-from .pubsub import Publisher, Subscriber, as_topic, requests_of, usable
+from .pubsub import Publisher, Subscriber, requests_of
 
 
 class XPub(Publisher, FairQueueMultipart, trio.abc.Channel[bytes]):
@@ -43,15 +43,15 @@ class XPub(Publisher, FairQueueMultipart, trio.abc.Channel[bytes]):
         Does nothing when that peer has gone. Raises ValueError without ``xpub_manual``, and when nothing was received.
         """
         pipe = self._answering("subscribe")
-        topic = as_topic(topic)
-        if usable(pipe):
+        topic = as_bytes(topic, "topic")
+        if pipe.usable:
             self._subscribe(pipe, topic)
             if self.options.xpub_manual_last_value:
                 self._favoured = pipe
 
     def unsubscribe(self, topic: bytes) -> None:
         """With ``xpub_manual``: undo what `subscribe` did for the peer whose request was received last."""
-        self._subscriptions.remove(self._answering("unsubscribe"), as_topic(topic))
+        self._subscriptions.remove(self._answering("unsubscribe"), as_bytes(topic, "topic"))
 
     def _answering(self, what: str) -> Pipe:
         self._check_open()
@@ -105,7 +105,7 @@ class XPub(Publisher, FairQueueMultipart, trio.abc.Channel[bytes]):
         while inbox and len(pipe.ready) < inbox.capacity:
             self._heed(pipe, inbox.popleft())
         if not inbox:
-            self._resume(pipe)
+            inbox.reopen()
 
     def _request(self, pipe: Pipe, request: Subscribe | Cancel) -> None:
         own = self.options

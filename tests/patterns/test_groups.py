@@ -86,7 +86,7 @@ async def test_leaving_drops_what_had_come(endpoint: str, deadline: None) -> Non
         await until(lambda: dish.statistics().queued_in >= 15)
         dish.leave(b"a")
         assert [await dish.receive() for _ in range(10)] == [(b"b", number) for number in numbered(10)]
-        await until(lambda: not radio._members(b"a"))
+        await until(lambda: b"a" not in radio._groups)
         await radio.send(b"a", b"nobody")
         with pytest.raises(trio.WouldBlock):
             dish.receive_nowait()
@@ -94,6 +94,20 @@ async def test_leaving_drops_what_had_come(endpoint: str, deadline: None) -> Non
         await radio.wait_joined(b"a")
         await radio.send(b"a", b"again")
         assert await dish.receive() == (b"a", b"again")
+
+
+async def test_a_radio_waits_for_members_of_any_group_each_counted_once(endpoint: str, deadline: None) -> None:
+    async with mq.Radio() as radio, mq.Dish() as one, mq.Dish() as other:
+        address = radio.bind(endpoint)
+        for dish in (one, other):
+            dish.connect(address)
+        one.join(b"a")
+        one.join(b"b")
+        await radio.wait_joined(b"b")
+        with pytest.raises(trio.TooSlowError), trio.fail_after(0):
+            await radio.wait_joined(None, 2)
+        other.join(b"c")
+        await radio.wait_joined(None, 2)
 
 
 @pytest.mark.parametrize("binder", ["radio", "dish"])
@@ -192,7 +206,7 @@ async def test_a_radio_sends_group_and_body_and_takes_join_and_leave(wire_endpoi
         assert await raw.hear_frame() == (1, b"g")
         assert await raw.hear_frame() == (0, b"body")
         await raw.say(command(b"LEAVE", b"g") + command(b"LEAVE", b"never joined"))
-        await until(lambda: not radio._members(b"g"))
+        await until(lambda: b"g" not in radio._groups)
         await radio.send(b"g", b"nobody")
         await radio.send(b"h", b"end")
         assert await raw.hear_frame() == (1, b"h")

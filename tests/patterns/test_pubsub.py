@@ -71,6 +71,20 @@ async def test_topics_of_any_size_come_and_go(endpoint: str, size: int, deadline
         assert await receive_until(sub, b"end") == []
 
 
+async def test_a_publisher_waits_for_subscribers_to_anything_each_counted_once(endpoint: str, deadline: None) -> None:
+    async with mq.Pub() as pub, mq.Sub() as one, mq.Sub() as other:
+        address = pub.bind(endpoint)
+        for sub in (one, other):
+            sub.connect(address)
+        one.subscribe(b"a")
+        one.subscribe(b"b")
+        await pub.wait_subscribed(b"b")
+        with pytest.raises(trio.TooSlowError), trio.fail_after(0):
+            await pub.wait_subscribed(None, 2)
+        other.subscribe(b"c")
+        await pub.wait_subscribed(None, 2)
+
+
 async def test_each_of_many_subscribers_gets_its_own_frames(endpoint: str, deadline: None) -> None:
     async with mq.Pub() as pub, mq.Sub() as one, mq.Sub() as other:
         address = pub.bind(endpoint)

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from mq.errors import ProtocolError
 from mq.message import Cancel, Join, Leave, Message, Subscribe
-from mq.protocols.zmtp import Connection, framing_v2
+from mq.protocols.zmtp import Connection, encoding_v2
 
 from .wire import command, converse, cut, cuts, frame, hear, listening, multipart, opening, steady
 
@@ -194,22 +194,22 @@ def test_messages_encoded_once_are_what_each_peer_would_have_been_sent(batch: li
     connection = listening("PUB")
     alone = b"".join(b"".join(connection.encode([each])) for each in batch)
     assert connection.share()
-    wires = [framing_v2.wire(each) for each in batch]
+    wires = [encoding_v2.wire(each) for each in batch]
     assert b"".join(connection.encode(wires)) == alone
     assert list(map(connection.encoded_size, wires)) == list(map(len, wires))
 
 
 def test_small_messages_encoded_once_are_joined_and_large_ones_go_uncopied() -> None:
-    small, other, large = framing_v2.wire(b"small"), framing_v2.wire([b"a", b"b"]), framing_v2.wire(bytes(32 * 1024))
-    assert framing_v2.gather([]) == []
-    assert framing_v2.gather([small] * 1000) == [small * 1000]
-    assert framing_v2.gather([small, other] * 500) == [(small + other) * 500]
-    assert framing_v2.gather([small, large, large, small]) == [small, large, large, small]
-    assert framing_v2.gather([small, large])[1] is large
-    assert framing_v2.gather([large])[0] is large
-    middling = [framing_v2.wire(bytes(size)) for size in range(1000, 1200)]
+    small, other, large = encoding_v2.wire(b"small"), encoding_v2.wire([b"a", b"b"]), encoding_v2.wire(bytes(32 * 1024))
+    assert encoding_v2.gather([]) == []
+    assert encoding_v2.gather([small] * 1000) == [small * 1000]
+    assert encoding_v2.gather([small, other] * 500) == [(small + other) * 500]
+    assert encoding_v2.gather([small, large, large, small]) == [small, large, large, small]
+    assert encoding_v2.gather([small, large])[1] is large
+    assert encoding_v2.gather([large])[0] is large
+    middling = [encoding_v2.wire(bytes(size)) for size in range(1000, 1200)]
     for wires in (middling, [middling[0]] * 200):
-        buffers = framing_v2.gather(wires)
+        buffers = encoding_v2.gather(wires)
         assert b"".join(buffers) == b"".join(wires)
         assert all(32 * 1024 < len(buffer) < 128 * 1024 for buffer in buffers[:-1])
 
@@ -220,7 +220,7 @@ def test_peers_of_version_3_share_what_was_encoded_once(ours: str, minor: int) -
     connection = listening(ours, minor=minor)
     assert connection.share()
     assert connection.share()
-    assert connection.encode([framing_v2.wire(b"m")]) == [frame(b"m")]
+    assert connection.encode([encoding_v2.wire(b"m")]) == [frame(b"m")]
 
 
 def test_a_connection_that_translates_requests_does_not_share() -> None:

@@ -3,8 +3,8 @@
 from typing import TypeAlias
 
 from .connection import Connection, Peer
+from .encoding_v2 import header_of, more_header_of, wire
 from .framing_raw import RawConnection
-from .framing_v2 import header_of, more_header_of, wire
 
 __all__ = ["Connection", "Conversation", "Peer", "RawConnection", "header_of", "more_header_of", "wire"]
 

@@ -12,7 +12,7 @@ from attrs import frozen
 
 from ...errors import ProtocolError
 from ...message import Message, Subscribe, shortened
-from . import framing_v1, framing_v2
+from . import encoding_v2, framing_v1, framing_v2
 from .commands import decode_error, encode_command, split_command
 from .greeting import Greeting
 from .mechanisms.null import Null
@@ -69,8 +69,8 @@ class Connection:
         self.peer: Peer | None = None
         self.time_to_live = 0.0
         """Seconds of silence after which the peer wants to be dropped, from its last PING; 0 when it did not say."""
-        self.encode: Callable[[Sequence[Message]], list[bytes]] = framing_v2.encode
-        self.encoded_size: Callable[[Message], int] = framing_v2.encoded_size
+        self.encode: Callable[[Sequence[Message]], list[bytes]] = encoding_v2.encode
+        self.encoded_size: Callable[[Message], int] = encoding_v2.encoded_size
         self.decode: Callable[[bytes], list[Message]] = self._greet
         self._socket_type = socket_type
         self._mechanism = Null(properties)
@@ -161,7 +161,7 @@ class Connection:
     def _begin(self, peer: Peer) -> None:
         """Bind what fits ``peer``."""
         self.peer = peer
-        wire = framing_v2.wire
+        wire = encoding_v2.wire
         if peer.version == (1, 0):
             wire = framing_v1.wire
             self.encode = framing_v1.encode
@@ -180,14 +180,14 @@ class Connection:
         return self._greeting.version >= (3, 1)
 
     def share(self) -> bool:
-        """Once the handshake is complete: have batches taken as `framing_v2.wire` encoded them, for many peers at once.
+        """Once the handshake is complete: have batches taken as `encoding_v2.wire` encoded them, once for many peers.
 
         Returns whether this peer can; for one that cannot, nothing changes.
         """
-        if self.encode is framing_v2.encode:
-            self.encode = framing_v2.gather  # type: ignore[assignment]
+        if self.encode is encoding_v2.encode:
+            self.encode = encoding_v2.gather  # type: ignore[assignment]
             self.encoded_size = len
-        return self.encode is framing_v2.gather
+        return self.encode is encoding_v2.gather
 
     def ping(self, time_to_live: float = 0.0) -> None:
         """Have the next output ask the peer for a sign of life; it may drop us after ``time_to_live`` seconds.

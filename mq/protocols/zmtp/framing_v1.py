@@ -13,8 +13,8 @@ from collections.abc import Sequence
 from functools import lru_cache, partial
 
 from ...errors import ProtocolError
-from ...message import Message
-from . import framing_v2
+from ...message import Message, frames_of
+from . import encoding_v2, framing_v2
 from .commands import MORE
 
 
@@ -30,7 +30,7 @@ _more_header = partial(_header, MORE)
 
 def encode(batch: Sequence[Message]) -> list[bytes]:
     """Return the bytes of ``batch`` as buffers to write in order: small frames joined, large ones as they are."""
-    return framing_v2.encode_mixed(batch, _last_header, _more_header)
+    return encoding_v2.encode_mixed(batch, _last_header, _more_header)
 
 
 def wire(message: Message) -> bytes:
@@ -40,8 +40,7 @@ def wire(message: Message) -> bytes:
 
 def encoded_size(message: Message) -> int:
     """Return the bytes that ``message`` takes on the wire."""
-    frames = [message] if isinstance(message, bytes) else message
-    return sum(len(_last_header(len(frame))) + len(frame) for frame in frames)
+    return sum(len(_last_header(len(frame))) + len(frame) for frame in frames_of(message))
 
 
 class Decoder(framing_v2.Decoder):

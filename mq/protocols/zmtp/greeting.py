@@ -20,7 +20,7 @@ from typing import TypeAlias
 
 from ...errors import ProtocolError
 from ...message import shortened
-from . import framing_v1, framing_v2
+from . import encoding_v2, framing_v1
 from .commands import LONG
 from .peers import NUMBERED, check_peer
 
@@ -126,8 +126,8 @@ class Greeting:
         number = data[0]
         self.socket_type = NUMBERED[number] if number < len(NUMBERED) else f"of the unknown type {number}"
         check_peer(self._ours, self.socket_type)
-        framing = framing_v1 if self.version == (1, 0) else framing_v2
-        self._say(framing.wire(self._our_identity))
+        wire = framing_v1.wire if self.version == (1, 0) else encoding_v2.wire
+        self._say(wire(self._our_identity))
         return "identity", 1
 
     def _identity_frame(self, first: bytes) -> _Next:

@@ -7,8 +7,8 @@ from functools import partial
 from typing import TypeAlias
 
 from ...errors import ProtocolError
-from ...message import Cancel, Join, Leave, Message, Subscribe, shortened
-from . import framing_v2
+from ...message import Cancel, Join, Leave, Message, Subscribe, frames_of, shortened
+from . import encoding_v2, framing_v2
 from .commands import encode_command
 
 Request: TypeAlias = type[Subscribe] | type[Cancel] | type[Join] | type[Leave]
@@ -44,7 +44,7 @@ def requesting(wire: Wire, topics_as_messages: bool) -> Wire:
 
 def encoder(wire: Wire) -> Callable[[Sequence[Message]], list[bytes]]:
     """Return an ``encode`` that has ``wire`` encode each message and request."""
-    return lambda batch: framing_v2.gather([wire(message) for message in batch])
+    return lambda batch: encoding_v2.gather([wire(message) for message in batch])
 
 
 class GroupDecoder(framing_v2.Decoder):
@@ -66,7 +66,7 @@ def _check_groups(messages: list[Message]) -> None:
     for at, message in enumerate(messages):
         if isinstance(message, bytes) or len(message) != 2:
             del messages[at:]
-            frames = 1 if isinstance(message, bytes) else len(message)
+            frames = len(frames_of(message))
             raise ProtocolError(
                 f"malformed message for a DISH: a group and a body are expected, received {frames} "
                 f"frame{'s'[: frames != 1]}: {shortened(message)}"

@@ -1,0 +1,127 @@
+"""How do messages become bytes? Batches as the frames of ZMTP 2.0 and later, which framing_v2 draws and reads."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from ...message import Message, frames_of
+from .commands import LONG, MORE
+
+JOINED = 64 * 1024
+"""Bytes of small frames joined into one buffer, about: so many stay in the cache between the copies."""
+
+LARGE = 32 * 1024
+"""Bytes from which a frame is handed to the kernel by itself, uncopied, rather than joined with others."""
+
+_LAST, _FIRST = 0, MORE
+
+
+class _Headers(dict[int, bytes]):
+    """Frame headers by size, made when first asked for: most traffic has few sizes."""
+
+    def __init__(self, flags: int) -> None:
+        super().__init__()
+        self.flags = flags
+
+    def __missing__(self, size: int) -> bytes:
+        header = bytes([self.flags, size]) if size < 256 else bytes([self.flags | LONG]) + size.to_bytes(8, "big")
+        if len(self) < 4096:
+            self[size] = header
+        return header
+
+
+_HEADERS = (_Headers(_LAST), _Headers(_FIRST))
+header_of = _HEADERS[0].__getitem__
+"""The bytes before the last or only frame of a message, by its size."""
+more_header_of = _HEADERS[1].__getitem__
+"""The bytes before a frame that others follow, by its size."""
+
+
+def encode(batch: Sequence[Message]) -> list[bytes]:
+    """Return the bytes of ``batch`` as buffers to write in order: small frames joined, large ones as they are."""
+    sizes = set(map(len, batch))
+    if len(sizes) == 1 and batch[0].__class__ is bytes:
+        size = sizes.pop()
+        if size < LARGE:
+            # Most traffic: messages of one frame and one size. The whole batch is joined by one call.
+            header = header_of(size)
+            some = JOINED // (len(header) + size) + 1
+            try:
+                return [header.join((b"", *batch[at : at + some])) for at in range(0, len(batch), some)]  # type: ignore[arg-type]
+            except TypeError:  # a message of several frames is among them
+                pass
+    return encode_mixed(batch)
+
+
+def encode_mixed(
+    batch: Sequence[Message],
+    last_header: Callable[[int], bytes] = header_of,
+    more_header: Callable[[int], bytes] = more_header_of,
+) -> list[bytes]:
+    """As `encode`, for messages of any sizes and headers of any framing."""
+    buffers: list[bytes] = []
+    small: list[bytes] = []
+    small_size = 0
+    for message in batch:
+        frames: Sequence[bytes] = [message] if isinstance(message, bytes) else message
+        left = len(frames)
+        for frame in frames:
+            left -= 1
+            size = len(frame)
+            small.append(more_header(size) if left else last_header(size))
+            if size < LARGE:
+                small.append(frame)
+                small_size += size
+                if small_size < JOINED:
+                    continue
+                buffers.append(b"".join(small))
+            else:
+                buffers.append(b"".join(small))
+                buffers.append(frame)
+            small = []
+            small_size = 0
+    if small:
+        buffers.append(b"".join(small))
+    return buffers
+
+
+def wire(message: Message) -> bytes:
+    """Return the bytes of one message, for `gather`: a message for many peers is encoded once."""
+    if isinstance(message, bytes):
+        return header_of(len(message)) + message
+    return b"".join(encode_mixed([message]))
+
+
+def gather(wires: Sequence[bytes]) -> list[bytes]:
+    """As `encode`, for messages that `wire` has encoded: small ones are joined, large ones stay as they are."""
+    sizes = set(map(len, wires))
+    if len(sizes) == 1:
+        size = sizes.pop()
+        if size < LARGE:
+            some = JOINED // size + 1
+            return [b"".join(wires[at : at + some]) for at in range(0, len(wires), some)]
+    buffers: list[bytes] = []
+    small: list[bytes] = []
+    small_size = 0
+    for each in wires:
+        size = len(each)
+        if size < LARGE:
+            small.append(each)
+            small_size += size
+            if small_size < JOINED:
+                continue
+            buffers.append(b"".join(small))
+        else:
+            if small:
+                buffers.append(b"".join(small))
+            buffers.append(each)
+        small = []
+        small_size = 0
+    if small:
+        buffers.append(b"".join(small))
+    return buffers
+
+
+def encoded_size(message: Message) -> int:
+    """Return the bytes that ``message`` takes on the wire."""
+    return sum(len(header_of(len(frame))) + len(frame) for frame in frames_of(message))
