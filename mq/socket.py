@@ -404,6 +404,13 @@ class Socket(home.Resident):
         count = len(pipe.inbox)
         pipe.inbox.clear()
         self._drop(pipe, count, f"{self.socket_type} does not receive")
+        self._resume(pipe)
+
+    def _resume(self, pipe: Pipe) -> None:
+        """Have who fills the inbox go on, if it was full: there is room again."""
+        if pipe.inbox.stalled:
+            pipe.inbox.stalled = False
+            pipe.inbox.resume()
 
     def _writable(self, pipe: Pipe) -> None:
         """Its outbox was full and has room."""

@@ -123,9 +123,7 @@ class Radio(FanOut):
                 self._part(pipe, bytes(request))
             else:
                 self._drop(pipe, 1, "RADIO does not receive")
-        if inbox.stalled:
-            inbox.stalled = False
-            inbox.resume()
+        self._resume(pipe)
 
     def _part(self, pipe: Pipe, group: bytes) -> None:
         members = self._groups.get(group)

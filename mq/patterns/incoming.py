@@ -224,11 +224,6 @@ class Receiver(Socket):
         self._resume(pipe)
         return batch
 
-    def _resume(self, pipe: Pipe) -> None:
-        if pipe.inbox.stalled:
-            pipe.inbox.stalled = False
-            pipe.inbox.resume()
-
     def _translate(self, pipe: Pipe, batch: list[Message]) -> list[Any]:
         """Return what is to be received for ``batch``, which came from ``pipe``."""
         return batch

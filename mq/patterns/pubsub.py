@@ -168,9 +168,7 @@ class Pub(Publisher):
         inbox.asleep = True
         while inbox:
             self._heed(pipe, inbox.popleft())
-        if inbox.stalled:
-            inbox.stalled = False
-            inbox.resume()
+        self._resume(pipe)
 
 
 class Subscriber(FairQueueMultipart):

@@ -323,3 +323,16 @@ async def test_a_connecting_socket_tries_on_until_a_good_server_is_there(
                 assert await pull.receive() == b"%d" % number
             await push.send(b"last")
             assert await pull.receive() == b"last"
+
+
+@pytest.mark.parametrize("ours", [mq.Push, mq.Scatter, mq.Pub, mq.Radio])
+async def test_a_flood_to_a_socket_that_does_not_receive_ends_with_the_connection(
+    wire_endpoint: str, ours: type[mq.Socket], deadline: None
+) -> None:
+    peer = {"PUSH": b"PULL", "SCATTER": b"GATHER", "PUB": b"SUB", "RADIO": b"DISH"}[ours.socket_type]
+    async with ours(receive_hwm=10) as socket:
+        async with raw_peer(socket.bind(wire_endpoint)) as raw:
+            await raw.shake_hands(peer)
+            await raw.say(messages(0, 1000))
+            await until(lambda: sum(socket.statistics().dropped.values()) == 1000)
+        await until(lambda: not socket.statistics().peers)
