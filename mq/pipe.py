@@ -135,6 +135,11 @@ class Pipe:
     bytes_in: int = 0
 
     @property
+    def unreceived(self) -> int:
+        """How many messages wait to be received."""
+        return len(self.inbox) + (0 if self.ready is self.inbox else len(self.ready))
+
+    @property
     def unsent(self) -> bool:
         """Messages are here that the peer's side does not have."""
         return bool(self.outbox or self.in_flight) and not self.in_process

@@ -40,6 +40,9 @@ log = logging.getLogger("mq")
 _MONITOR_LIMIT = 10_000
 """Events that may wait in one monitor."""
 
+_MOST_GONE = 1000
+"""Peers that may be gone and have left something to receive; while there are more, nobody else is taken."""
+
 _PATIENCE = 2.0
 """Seconds that a task waits for somebody to talk to before the log says that nobody is there."""
 
@@ -122,6 +125,7 @@ class Socket(home.Resident):
             self._connected,
             self._lost,
             self._abandon,
+            self._crowded,
             self._report,
         )
         self._nursery_manager = trio.open_nursery()
@@ -363,6 +367,13 @@ class Socket(home.Resident):
             self._drop(pipe, len(pipe.outbox), reason)
             pipe.outbox.clear()
 
+    def _crowded(self) -> str:
+        """Return why no more peers can be taken for now, or "" when they can."""
+        count = len(self._gone())
+        if count <= _MOST_GONE:
+            return ""
+        return f"{count} peers are gone, and nobody has received what they sent: nobody else is taken until it is"
+
     def _drop(self, pipe: Pipe, count: int, reason: str) -> None:
         if not count:
             return
@@ -415,6 +426,10 @@ class Socket(home.Resident):
     def _writable(self, pipe: Pipe) -> None:
         """Its outbox was full and has room."""
 
+    def _gone(self) -> set[Pipe]:
+        """Return the pipes of peers that are gone and have left something to receive."""
+        return set()
+
     def _abandon(self, pipe: Pipe) -> None:
         """What is in its inbox is not to be received here."""
 
@@ -457,7 +472,7 @@ class Socket(home.Resident):
                 peer=pipe.peer,
                 connected=pipe.connected,
                 queued_out=len(pipe.outbox) + pipe.in_flight,
-                queued_in=len(pipe.inbox) + (0 if pipe.ready is pipe.inbox else len(pipe.ready)),
+                queued_in=pipe.unreceived,
                 messages_out=pipe.messages_out,
                 messages_in=pipe.messages_in,
                 bytes_out=pipe.bytes_out,
@@ -472,7 +487,7 @@ class Socket(home.Resident):
             bytes_out=self._past_bytes_out + sum(peer.bytes_out for peer in peers),
             bytes_in=self._past_bytes_in + sum(peer.bytes_in for peer in peers),
             queued_out=sum(peer.queued_out for peer in peers),
-            queued_in=sum(peer.queued_in for peer in peers),
+            queued_in=sum(peer.queued_in for peer in peers) + sum(pipe.unreceived for pipe in self._gone()),
             dropped=MappingProxyType(dict(self._dropped)),
             reconnects=self._reconnects,
         )
