@@ -275,6 +275,7 @@ class Socket(home.Resident):
     def _retire(self, place: _Place, pipes: list[Pipe]) -> None:
         place.farewell = farewell = trio.CancelScope()
 
+        @trio.lowlevel.enable_ki_protection
         async def flush_and_end() -> None:
             with farewell:
                 await self._flush(pipes)
@@ -289,6 +290,7 @@ class Socket(home.Resident):
         self._places.append(place)
         self._nursery.start_soon(self._hold, place, work)
 
+    @trio.lowlevel.enable_ki_protection  # Ctrl-C comes up in the program, not in what works for it in the background
     async def _hold(self, place: _Place, work: Callable[[], Awaitable[None]]) -> None:
         try:
             with place.scope:
