@@ -114,7 +114,10 @@ class PeerStatistics:
 
 @frozen(kw_only=True)
 class Statistics:
-    """A socket at one moment. Messages count when send() accepts and receive() returns them."""
+    """A socket at one moment. Messages count when send() accepts and receive() returns them.
+
+    ``queued_in`` also counts what peers that are gone have left; ``peers`` are those that are not.
+    """
 
     peers: tuple[PeerStatistics, ...]
     messages_out: int

@@ -158,6 +158,11 @@ class Pipe:
         return self.connected and not self.retired
 
     @property
+    def unreceived(self) -> int:
+        """How many messages wait to be received."""
+        return len(self.inbox) + (0 if self.ready is self.inbox else len(self.ready))
+
+    @property
     def unsent(self) -> bool:
         """Messages are here that the peer's side does not have."""
         return bool(self.outbox or self.in_flight) and not self.in_process
@@ -169,7 +174,7 @@ class Pipe:
             peer=self.peer,
             connected=self.connected,
             queued_out=len(self.outbox) + self.in_flight,
-            queued_in=len(self.inbox) + (0 if self.ready is self.inbox else len(self.ready)),
+            queued_in=self.unreceived,
             messages_out=self.messages_out,
             messages_in=self.messages_in,
             bytes_out=self.bytes_out,

@@ -29,6 +29,9 @@ from .transports import TRANSPORTS
 
 log = logging.getLogger("mq")
 
+_MOST_GONE = 1000
+"""Peers that may be gone and have left something to receive; while there are more, nobody else is taken."""
+
 _PATIENCE = 2.0
 """Seconds that a task waits for somebody to talk to before the log says that nobody is there."""
 
@@ -94,6 +97,7 @@ class Socket(home.Resident):
             self._connected,
             self._lost,
             self._abandon,
+            self._crowded,
             self._monitors.report,
         )
         self._nursery_manager = trio.open_nursery()
@@ -239,6 +243,7 @@ class Socket(home.Resident):
     def _retire(self, place: Place, pipes: list[Pipe]) -> None:
         place.farewell = farewell = trio.CancelScope()
 
+        @trio.lowlevel.enable_ki_protection
         async def flush_and_end() -> None:
             with farewell:
                 await self._flush(pipes)
@@ -253,6 +258,7 @@ class Socket(home.Resident):
         self._places.append(place)
         self._nursery.start_soon(self._hold, place, work)
 
+    @trio.lowlevel.enable_ki_protection  # Ctrl-C comes up in the program, not in what works for it in the background
     async def _hold(self, place: Place, work: Callable[[], Awaitable[None]]) -> None:
         try:
             with place.scope:
@@ -331,6 +337,13 @@ class Socket(home.Resident):
             self._drop(pipe, len(pipe.outbox), reason)
             pipe.outbox.clear()
 
+    def _crowded(self) -> str:
+        """Return why no more peers can be taken for now, or "" when they can."""
+        count = len(self._gone())
+        if count <= _MOST_GONE:
+            return ""
+        return f"{count} peers are gone, and nobody has received what they sent: nobody else is taken until it is"
+
     def _drop(self, pipe: Pipe, count: int, reason: str) -> None:
         if not count:
             return
@@ -375,9 +388,14 @@ class Socket(home.Resident):
         count = len(pipe.inbox)
         pipe.inbox.clear()
         self._drop_unreceivable(pipe, count)
+        pipe.inbox.reopen()
 
     def _writable(self, pipe: Pipe) -> None:
         """Its outbox was full and has room."""
+
+    def _gone(self) -> set[Pipe]:
+        """Return the pipes of peers that are gone and have left something to receive."""
+        return set()
 
     def _abandon(self, pipe: Pipe) -> None:
         """What is in its inbox is not to be received here."""
@@ -407,7 +425,7 @@ class Socket(home.Resident):
             bytes_out=self._past_bytes_out + sum(peer.bytes_out for peer in peers),
             bytes_in=self._past_bytes_in + sum(peer.bytes_in for peer in peers),
             queued_out=sum(peer.queued_out for peer in peers),
-            queued_in=sum(peer.queued_in for peer in peers),
+            queued_in=sum(peer.queued_in for peer in peers) + sum(pipe.unreceived for pipe in self._gone()),
             dropped=MappingProxyType(dict(self._dropped)),
             reconnects=self._reconnects,
         )

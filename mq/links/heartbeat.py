@@ -20,6 +20,7 @@ _LOOK = 0.1
 """Seconds in which a reader of a run that goes on finds what the kernel has: more than those that it stands guard."""
 
 
+@trio.lowlevel.enable_ki_protection
 async def watch(link: StreamLink, pipe: Pipe, options: Options) -> None:
     """End ``link`` when its peer is silent for longer than the options allow."""
     interval = options.heartbeat_interval
@@ -64,6 +65,7 @@ async def _still_silent(reader: Reader) -> bool:
     return reader.heard == heard_before and not reader.stalled
 
 
+@trio.lowlevel.enable_ki_protection
 async def watch_time_to_live(link: StreamLink) -> None:
     """End ``link`` when a PING has told a time to live, and nothing came after it for as long.
 

@@ -18,6 +18,7 @@ async def listen(owner: Owner, listener: Listener) -> None:
     endpoint = listener.endpoint
     async with trio.open_nursery() as nursery:
         while True:
+            await _wait_for_room(owner, endpoint)
             try:
                 stream = await listener.accept()
             except trio.ClosedResourceError:
@@ -31,3 +32,12 @@ async def listen(owner: Owner, listener: Listener) -> None:
                 continue
             owner.report(Accepted(endpoint=endpoint, peer=stream.peer))
             nursery.start_soon(session.hold, owner, endpoint, stream)
+
+
+async def _wait_for_room(owner: Owner, endpoint: str) -> None:
+    """Wait while the socket wants nobody else: the kernel keeps them for us, and in the end turns them away."""
+    reason = owner.crowded()
+    if reason:
+        owner.report(AcceptFailed(endpoint=endpoint, reason=reason))
+        while owner.crowded():  # noqa: ASYNC110 - what is received says nothing to listeners
+            await trio.sleep(_BREATH)

@@ -39,5 +39,7 @@ class Owner:
     """They no longer can, for this reason. A connecting pipe stays for the next connection."""
     abandon: Callable[[Pipe], None]
     """What is in the pipe's inbox is not to be received here."""
+    crowded: Callable[[], str]
+    """Return why no more peers can be taken for now, or "" when they can."""
     report: Callable[[Event], None]
     """Tell monitors."""

@@ -14,6 +14,7 @@ from .owner import Owner
 from .stream import StreamLink, handshake
 
 
+@trio.lowlevel.enable_ki_protection
 async def hold(owner: Owner, endpoint: str, stream: Stream, pipe: Pipe | None = None) -> bool:
     """Shake hands on ``stream`` and carry messages until it ends. Return whether the handshake was completed.
 

@@ -39,6 +39,7 @@ class Writer:
         """Their bytes that it has."""
         self._seat = Seat()
 
+    @trio.lowlevel.enable_ki_protection
     async def run(self) -> None:
         """Write what comes into the outbox, until cancelled."""
         outbox = self._pipe.outbox

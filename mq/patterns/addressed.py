@@ -76,6 +76,7 @@ class Addressed(Overflow):
                 return
         farewell = self._farewells[pipe] = trio.CancelScope()
 
+        @trio.lowlevel.enable_ki_protection
         async def flush_and_hang_up() -> None:
             with farewell:
                 await self._flush([pipe])

@@ -252,6 +252,9 @@ class Receiver(Socket):
 
     # -- leaving -------------------------------------------------------------------------------------------
 
+    def _gone(self) -> set[Pipe]:
+        return {pipe for pipe in self._readable if pipe not in self._pipes}
+
     def _abandon(self, pipe: Pipe) -> None:
         super()._abandon(pipe)
         self._end_run()

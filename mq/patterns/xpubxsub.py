@@ -94,6 +94,9 @@ class XPub(Publisher, FairQueueMultipart, trio.abc.Channel[bytes]):
             self._fetch(pipe)
         return message
 
+    def _crowded(self) -> str:
+        return ""  # a program that receives no requests is no reason to turn subscribers away
+
     def _arrived(self, pipe: Pipe) -> None:
         if not self._closing:
             self._fetch(pipe)

@@ -14,7 +14,7 @@ import mq
 
 from ..conftest import next_event, until
 from ..protocols.wire import SIGNATURE, command, frame, greeting, multipart, opening, ready
-from .raw import Raw, good_company, messages, raw_peer, raw_server
+from .raw import Raw, good_company, heartbeats, messages, raw_peer, raw_server
 
 READY = ready(Socket_Type=b"PUSH")
 NOISE = random.Random(7).randbytes(4096)
@@ -323,3 +323,47 @@ async def test_a_connecting_socket_tries_on_until_a_good_server_is_there(
                 assert await pull.receive() == b"%d" % number
             await push.send(b"last")
             assert await pull.receive() == b"last"
+
+
+@pytest.mark.parametrize("ours", [mq.Push, mq.Scatter, mq.Pub, mq.Radio])
+async def test_a_flood_to_a_socket_that_does_not_receive_ends_with_the_connection(
+    wire_endpoint: str, ours: type[mq.Socket], deadline: None
+) -> None:
+    peer = {"PUSH": b"PULL", "SCATTER": b"GATHER", "PUB": b"SUB", "RADIO": b"DISH"}[ours.socket_type]
+    async with ours(receive_hwm=10) as socket:
+        async with raw_peer(socket.bind(wire_endpoint)) as raw:
+            await raw.shake_hands(peer)
+            await raw.say(messages(0, 1000))
+            await until(lambda: sum(socket.statistics().dropped.values()) == 1000)
+        await until(lambda: not socket.statistics().peers)
+
+
+async def test_peers_that_come_and_go_cannot_fill_the_memory_of_a_socket_that_nobody_reads(
+    wire_endpoint: str, monkeypatch: pytest.MonkeyPatch, deadline: None
+) -> None:
+    monkeypatch.setattr("mq.socket._MOST_GONE", 3)
+    async with mq.Pull() as pull, pull.monitor() as events:
+        endpoint = pull.bind(wire_endpoint)
+        for count in range(1, 6):  # a listener that waited before the fourth had left lets the fifth in
+            async with raw_peer(endpoint) as raw:
+                await raw.shake_hands(b"PUSH")
+                await raw.say(messages(0, 10))
+            await until(lambda count=count: _gone_and_left(pull) == 10 * count)  # type: ignore[misc]
+        failed = await next_event(events, mq.AcceptFailed)
+        assert failed.endpoint == endpoint
+        assert failed.reason.startswith("4 peers are gone, and nobody has received what they sent")
+        async with raw_peer(endpoint) as raw:
+            await raw.say(opening(b"PUSH"))
+            await heartbeats(5, 0.02)
+            assert raw.hears_nothing()
+            for _ in range(50):
+                await pull.receive()
+            await raw.hear(64)
+            await raw.say(frame(b"let in"))
+            assert await pull.receive() == b"let in"
+
+
+def _gone_and_left(pull: mq.Pull) -> int:
+    """Return how many messages wait to be received when nobody is connected, else -1."""
+    known = pull.statistics()
+    return -1 if known.peers else known.queued_in

@@ -149,3 +149,18 @@ async def test_statistics_can_be_read_before_opening_and_after_closing(deadline:
     assert push.statistics().messages_out == 1
     assert push.statistics().peers == ()
     assert push.statistics().queued_out == 0
+
+
+async def test_what_peers_that_are_gone_have_left_counts_as_queued(endpoint: str, deadline: None) -> None:
+    async with mq.Pull() as pull:
+        address = pull.bind(endpoint)
+        for _ in range(2):
+            async with mq.Push() as push:
+                push.connect(address)
+                for _ in range(10):
+                    await push.send(b"hello")
+        await until(lambda: pull.statistics().messages_in + pull.statistics().queued_in == 20)
+        await until(lambda: not pull.statistics().peers)
+        assert pull.statistics().queued_in == 20
+        await receive_all(pull, 15)
+        assert pull.statistics().queued_in == 5
