@@ -40,7 +40,7 @@ log = logging.getLogger("mq")
 _MONITOR_LIMIT = 10_000
 """Events that may wait in one monitor."""
 
-_PATIENCE = 2.0
+PATIENCE = 2.0
 """Seconds that a task waits for somebody to talk to before the log says that nobody is there."""
 
 
@@ -481,14 +481,14 @@ class Socket(home.Resident):
         if self._hinted or self._peer_count:
             await lot.park()
             return
-        with trio.move_on_after(_PATIENCE):
+        with trio.move_on_after(PATIENCE):
             await lot.park()
             return
         if not self._peer_count and not self._hinted:
             self._hinted = True
             # To listen and wait for whoever may come is what servers do.
             listens = all(place.listener is not None for place in self._places)
-            serves = not doing.startswith("send") and self._places and listens and not self._trouble
+            serves = not doing.startswith(("send", "request")) and self._places and listens and not self._trouble
             level = logging.INFO if serves else logging.WARNING
             log.log(level, "%s.%s() waits: %s", self._name, doing, self._whereabouts())
 

@@ -12,7 +12,7 @@ from ..message import Join, Leave, Message, as_frame, shortened
 from ..options import OptionArguments
 from ..pipe import Pipe
 from .fanout import FanOut
-from .incoming import Receiver
+from .incoming import Choosy
 
 _NOBODY: dict[Pipe, None] = {}
 
@@ -99,7 +99,7 @@ class Radio(FanOut):
         await trio.lowlevel.checkpoint()
         while len(self._members(group)) < n:
             self._check_open()
-            await self._joined.park()
+            await self._park(self._joined, "wait_joined")
 
     def _give(self, message: Message) -> None:
         self._sent += 1
@@ -149,7 +149,7 @@ class Radio(FanOut):
         self._joined.unpark_all()
 
 
-class Dish(Receiver, trio.abc.ReceiveChannel[tuple[bytes, bytes]]):
+class Dish(Choosy, trio.abc.ReceiveChannel[tuple[bytes, bytes]]):
     """Receive the messages for the groups it has joined, from all connected RADIO peers. Cannot send."""
 
     socket_type = "DISH"
@@ -195,6 +195,9 @@ class Dish(Receiver, trio.abc.ReceiveChannel[tuple[bytes, bytes]]):
         """Receive if there is something, else raise ``trio.WouldBlock``."""
         self._check_open()
         return self._pop()  # type: ignore[no-any-return]
+
+    def _deaf(self) -> str:
+        return "" if self._groups else "it has joined no group; call join(group)"
 
     def _translate(self, pipe: Pipe, batch: list[Message]) -> list[Any]:
         groups = self._groups

@@ -11,7 +11,7 @@ from ..message import Cancel, Message, Subscribe, shortened
 from ..options import OptionArguments
 from ..pipe import Pipe
 from .fanout import Topical
-from .incoming import FairQueueMultipart
+from .incoming import Choosy, FairQueueMultipart
 from .subscriptions import Subscriptions, Topics
 
 _REQUESTS = {1: Subscribe, 0: Cancel}
@@ -75,7 +75,7 @@ class Publisher(Topical):
         await trio.lowlevel.checkpoint()
         while len(self._interested(topic)) < n:
             self._check_open()
-            await self._subscribed.park()
+            await self._park(self._subscribed, "wait_subscribed")
 
     @property
     def topics_count(self) -> int:
@@ -207,7 +207,7 @@ class Subscriber(FairQueueMultipart):
             pipe.outbox.extend(kept)
 
 
-class Sub(Subscriber):
+class Sub(Choosy, Subscriber):
     """Receive what begins with one of the subscribed topics, from all connected PUB and XPUB peers. Cannot send."""
 
     socket_type = "SUB"
@@ -241,6 +241,9 @@ class Sub(Subscriber):
         if last:
             self._ask(Cancel(topic))
             self._sift(self._wants)
+
+    def _deaf(self) -> str:
+        return "" if self._held or self._inverted else "it has subscribed to nothing; call subscribe(topic), b'' is all"
 
     def _wants(self, message: Message) -> bool:
         return self._held.match(message if isinstance(message, bytes) else message[0]) is not self._inverted
