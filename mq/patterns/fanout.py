@@ -65,13 +65,12 @@ class Topical(FanOut, trio.abc.SendChannel[bytes]):
         ``xpub_nodrop`` it waits instead. A send is a checkpoint only at every 256th message. Raises TypeError for
         anything but bytes and ``trio.ClosedResourceError``.
         """
-        if self._thread != get_ident() or message.__class__ is not bytes or self._send_turn <= 0 or self._special:
+        if not self._send_run or message.__class__ is not bytes or self._thread != get_ident():
             await self._send(message if message.__class__ is bytes else as_frame(message))
             return
-        self._send_turn -= 1
-        self._sent += 1
+        self._send_run -= 1
         known = self._subscriptions
-        found = known.remembered.get(message[: known.longest])
+        found = known.remembered.get(message[known.beginning])
         if found is None:
             found = known.recipients(message)
         if found:
@@ -98,18 +97,16 @@ class Topical(FanOut, trio.abc.SendChannel[bytes]):
         Otherwise as `send`.
         """
         if (
-            self._thread != get_ident()
+            not self._send_run
             or frames.__class__ is not list
             or set(map(type, frames)) != ONLY_BYTES
-            or self._send_turn <= 0
-            or self._special
+            or self._thread != get_ident()
         ):
             await self._send(as_message(frames), "send_multipart")
             return
-        self._send_turn -= 1
-        self._sent += 1
+        self._send_run -= 1
         known = self._subscriptions
-        found = known.remembered.get(frames[0][: known.longest])
+        found = known.remembered.get(frames[0][known.beginning])
         if found is None:
             found = known.recipients(frames[0])
         if found:
@@ -131,6 +128,10 @@ class Topical(FanOut, trio.abc.SendChannel[bytes]):
         while self.options.xpub_nodrop and await self._wait_for_room(self._recipients(message), doing):
             pass
         self._give(message)
+        if not self._special and self._send_turn > 0:  # the rest of the turn needs no other look around
+            self._send_run += self._send_turn
+            self._sent += self._send_turn
+            self._send_turn = 0
 
     def _send_at_once(self, message: Message) -> None:
         if self.options.xpub_nodrop and any(pipe.outbox.stalled for pipe in self._recipients(message)):

@@ -102,6 +102,8 @@ class Overflow(Socket):
     def _stop(self) -> None:
         super()._stop()
         self._send_turn = 0  # hot paths look no further
+        self._sent -= self._send_run
+        self._send_run = 0
         for pipe in list(self._missed):
             self._report_missed(pipe)
         self._room.unpark_all()

@@ -48,10 +48,10 @@ class Subscriptions:
     def __init__(self) -> None:
         self.topics: dict[bytes, Pipes] = {}
         self.lengths = Lengths()
-        self.longest = 0
-        """The length of the longest topic."""
+        self.beginning = slice(0)
+        """As much of a message as the longest topic has."""
         self.remembered: dict[bytes, tuple[Pipe, ...]] = {}
-        """Who gets what, by the first `longest` bytes of it."""
+        """Who gets what, by the `beginning` of it."""
         self._of: dict[Pipe, dict[bytes, None]] = {}
 
     def add(self, pipe: Pipe, topic: bytes) -> bool:
@@ -86,14 +86,14 @@ class Subscriptions:
         return {topic: self.remove(pipe, topic) for topic in list(self._of.get(pipe, ()))}
 
     def _changed(self) -> None:
-        self.longest = self.lengths[-1] if self.lengths else 0
+        self.beginning = slice(self.lengths[-1] if self.lengths else 0)
         self.remembered.clear()
 
     def recipients(self, topic: bytes) -> tuple[Pipe, ...]:
         """As `match`, and remember it."""
         if len(self.remembered) >= _REMEMBERED:
             self.remembered.clear()
-        found = self.remembered[topic[: self.longest]] = tuple(self.match(topic))
+        found = self.remembered[topic[self.beginning]] = tuple(self.match(topic))
         return found
 
     def match(self, topic: bytes) -> Mapping[Pipe, None]:
