@@ -18,6 +18,7 @@ import uuid
 from collections.abc import AsyncIterator
 from contextlib import ExitStack, asynccontextmanager
 from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -155,4 +156,8 @@ async def main(transport: str) -> None:
 
 
 if __name__ == "__main__":
+    if {"-h", "--help"} & set(sys.argv):
+        sys.exit(__doc__)
+    if find_spec("ipykernel") is None:
+        sys.exit("there is no kernel to talk to: pip install ipykernel")
     trio.run(main, sys.argv[1] if len(sys.argv) > 1 else "tcp")

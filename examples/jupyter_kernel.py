@@ -167,7 +167,11 @@ def install(directory: Path) -> None:
 
 
 if __name__ == "__main__":
-    if sys.argv[1] == "install":
+    if len(sys.argv) < 2 or sys.argv[1].startswith("-"):
+        print(__doc__)
+    elif sys.argv[1:] == ["install"]:
+        sys.exit("say where: jupyter_kernel.py install DIRECTORY")
+    elif sys.argv[1] == "install":
         install(Path(sys.argv[2]))
     else:
         trio.run(main, Path(sys.argv[1]))

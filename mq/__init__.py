@@ -1,5 +1,8 @@
 """ZeroMQ for Trio, in pure Python: whole messages between tasks, threads, processes and machines."""
 
+import typing as _typing
+
+from . import absent as _absent
 from .errors import (
     BindError,
     Error,
@@ -46,6 +49,9 @@ from .proxy import proxy
 from .socket import Socket
 
 __version__ = "0.1.0"
+
+if not _typing.TYPE_CHECKING:  # type checkers shall still know what is not there
+    __getattr__ = _absent.explain
 
 __all__ = [
     "AcceptFailed",

@@ -80,7 +80,8 @@ def parse(text: str) -> Endpoint:
         raise InvalidEndpoint(f"endpoint {text!r} has no scheme: write it as in 'tcp://127.0.0.1:5555'")
     if scheme not in _SCHEMES:
         known = ", ".join(f"{name}://" for name in _SCHEMES)
-        raise UnsupportedScheme(f"endpoint {text!r} has the unknown scheme {scheme!r}: use one of {known}")
+        what = f"scheme {scheme!r}, which is not there yet" if scheme in _ELSEWHERE else f"unknown scheme {scheme!r}"
+        raise UnsupportedScheme(f"endpoint {text!r} has the {what}: use one of {known}")
     if not rest:
         raise InvalidEndpoint(f"endpoint {text!r} has no address after '{scheme}://'")
     if "\0" in rest:
@@ -119,6 +120,9 @@ _SCHEMES: dict[str, Callable[[str, str], Endpoint]] = {
     "ipc": _parse_ipc,
     "inproc": _parse_inproc,
 }
+
+_ELSEWHERE = {"ws", "wss", "udp", "tipc", "pgm", "epgm", "norm", "vmci"}
+"""Schemes that libzmq knows, too."""
 
 _HOST_AND_PORT = re.compile(r"(?:\[(?P<v6>[^\]]*)\]|(?P<host>[^:\[\]]+)):(?P<port>\*|[0-9]+)\Z")
 

@@ -37,7 +37,8 @@ def as_frame(value: object) -> bytes:
     if isinstance(value, str):
         raise TypeError(f"a frame is bytes, got the str {shortened(value)}: encode it, as in text.encode()")
     if isinstance(value, (list, tuple)):
-        raise TypeError(f"a frame is bytes, got a {type(value).__name__}: use send_multipart() for several frames")
+        what = f"a frame is bytes, got a {type(value).__name__}"
+        raise TypeError(f"{what}: use send_multipart() for several frames, or request_multipart()")
     raise TypeError(f"a frame is bytes, got {type(value).__name__} {shortened(value)}: serialize it first")
 
 

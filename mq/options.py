@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Set
+from difflib import get_close_matches
 from typing import Any, TypedDict
 
 from attrs import field, fields, frozen
@@ -254,13 +255,37 @@ class OptionArguments(TypedDict, total=False):
     write_batch: int
 
 
+_TIMEOUTS = {"timeout", "send_timeout", "receive_timeout", "sndtimeo", "rcvtimeo", "req_timeout"}
+_SECURITY = ("curve", "plain", "gssapi", "zap")
+
+
+def advice_on(name: str, own: list[str]) -> str:
+    """Say what to write instead of the option ``name``, which there is not; ``own`` are those that there are."""
+    small = name.lower().removeprefix("zmq_")
+    if small in _TIMEOUTS:
+        return "write 'with trio.fail_after(seconds):' around the call"
+    if small in {"subscribe", "topic", "topics"}:
+        return "call subscribe(topic) on the socket"
+    if small == "hwm":
+        return "it has send_hwm, receive_hwm"
+    if small == "identity":
+        return "it is called routing_id"
+    if small.startswith(_SECURITY):
+        return "mq has no security mechanism but NULL yet"
+    for each in fields(Options):
+        if each.name in own and each.metadata["libzmq"] == f"ZMQ_{small.upper()}":
+            return f"it is called {each.name}"
+    close = get_close_matches(small, own, n=3)
+    return f"did you mean {' or '.join(close)}?" if close else f"it has {', '.join(own)}"
+
+
 def from_arguments(socket: str, socket_type: str, arguments: OptionArguments) -> Options:
     """Build `Options`, naming the socket and the options that it has when one is unknown or not for its type."""
     known = {each.name: each.metadata["types"] for each in fields(Options)}
     own = [name for name, types in known.items() if not types or socket_type in types]
     for name in arguments:
         if name not in known:
-            raise TypeError(f"{socket}() has no option {name!r}; it has {', '.join(own)}")
+            raise TypeError(f"{socket}() has no option {name!r}: {advice_on(name, own)}")
     options = Options(**arguments)
     for name in arguments:
         if name not in own:

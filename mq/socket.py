@@ -32,7 +32,7 @@ log = logging.getLogger("mq")
 _MOST_GONE = 1000
 """Peers that may be gone and have left something to receive; while there are more, nobody else is taken."""
 
-_PATIENCE = 2.0
+PATIENCE = 2.0
 """Seconds that a task waits for somebody to talk to before the log says that nobody is there."""
 
 
@@ -441,16 +441,17 @@ class Socket(home.Resident):
         if self._hinted or self._peer_count:
             await lot.park()
             return
-        with trio.move_on_after(_PATIENCE):
+        with trio.move_on_after(PATIENCE):
             await lot.park()
             return
         if not self._peer_count and not self._hinted:
             self._hinted = True
             # To listen and wait for whoever may come is what servers do.
             listens = all(place.listener is not None for place in self._places)
-            serves = not doing.startswith("send") and self._places and listens and not self._monitors.trouble
+            trouble = self._monitors.trouble
+            serves = not doing.startswith(("send", "request")) and self._places and listens and not trouble
             level = logging.INFO if serves else logging.WARNING
-            log.log(level, "%s.%s() waits: %s", self._name, doing, whereabouts(self._places, self._monitors.trouble))
+            log.log(level, "%s.%s() waits: %s", self._name, doing, whereabouts(self._places, trouble))
 
     @property
     def _name(self) -> str:

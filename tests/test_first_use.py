@@ -200,9 +200,9 @@ async def test_receive_of_several_frames_hands_them_over() -> None:
 @pytest.mark.parametrize(
     ("socket", "name", "advice"),
     [
-        (mq.Push, "receive", "it only sends; receive with the socket at the other end"),
+        (mq.Push, "receive", "it only sends; receive with the mq.Pull at the other end"),
         (mq.Push, "receive_nowait", "it only sends"),
-        (mq.Pull, "send", "it only receives; send with the socket at the other end"),
+        (mq.Pull, "send", "it only receives; send with the mq.Push at the other end"),
         (mq.Pull, "send_multipart", "it only receives"),
         (mq.Pair, "recv", "write 'await socket.receive()'"),
         (mq.Pair, "send_string", "text.encode()"),

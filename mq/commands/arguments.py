@@ -8,7 +8,7 @@ from collections.abc import Callable, Set
 from types import NoneType
 from typing import Any, get_args, get_origin, get_type_hints
 
-from ..options import Options
+from ..options import Options, advice_on
 from . import formats
 from .errors import Misused
 
@@ -103,7 +103,7 @@ def options(chosen: argparse.Namespace) -> dict[str, Any]:
         if not equals:
             raise Misused(f"--option is written NAME=VALUE, got {each!r}")
         if name not in hints:
-            raise Misused(f"there is no option {name!r}; there are {', '.join(hints)}")
+            raise Misused(f"there is no option {name!r}: {advice_on(name, list(hints))}")
         given[name] = _value(name, hints[name], value)
     return given
 

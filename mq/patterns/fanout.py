@@ -80,13 +80,13 @@ class Broadcast(FanOut):
         """Return who has asked for ``message``."""
         raise NotImplementedError
 
-    async def _until_wanted(self, wanted_by: Callable[[], int], n: int) -> None:
+    async def _until_wanted(self, wanted_by: Callable[[], int], n: int, doing: str) -> None:
         """Wait until ``wanted_by`` returns at least ``n``; it is asked again whenever a peer has asked for more."""
         self._check_open()
         await trio.lowlevel.checkpoint()
         while wanted_by() < n:
             self._check_open()
-            await self._more_wanted.park()
+            await self._park(self._more_wanted, doing)
 
     def _stop(self) -> None:
         super()._stop()

@@ -10,6 +10,7 @@ from ..message import Join, Leave, Message, as_bytes, as_frame, first_frame, sho
 from ..options import OptionArguments
 from ..pipe import Pipe
 from .fanout import Broadcast
+from .incoming import Choosy
 from .labelled import Labelled
 
 _NOBODY: dict[Pipe, None] = {}
@@ -81,10 +82,10 @@ class Radio(Broadcast):
         Raises ``trio.ClosedResourceError`` when the socket is closed meanwhile.
         """
         if group is None:
-            await self._until_wanted(lambda: len(set().union(*self._groups.values())), n)
+            await self._until_wanted(lambda: len(set().union(*self._groups.values())), n, "wait_joined")
         else:
             wanted = _as_group(group)
-            await self._until_wanted(lambda: len(self._groups.get(wanted, ())), n)
+            await self._until_wanted(lambda: len(self._groups.get(wanted, ())), n, "wait_joined")
 
     def _recipients(self, message: Message) -> Mapping[Pipe, None]:
         return self._groups.get(first_frame(message), _NOBODY)
@@ -122,7 +123,7 @@ class Radio(Broadcast):
             self._part(pipe, group)
 
 
-class Dish(Labelled[bytes]):
+class Dish(Choosy, Labelled[bytes]):
     """Receive the messages for the groups it has joined, from all connected RADIO peers. Cannot send."""
 
     socket_type = "DISH"
@@ -149,6 +150,9 @@ class Dish(Labelled[bytes]):
         del self._groups[group]
         self._ask(Leave(group))
         self._sift(lambda message: message[0] != group)
+
+    def _deaf(self) -> str:
+        return "" if self._groups else "it has joined no group; call join(group)"
 
     def _translate(self, pipe: Pipe, batch: list[Message]) -> list[Any]:
         groups = self._groups

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections import deque
 from collections.abc import Callable
 from functools import partial
@@ -15,8 +16,10 @@ from ..errors import MultipartMessage
 from ..message import Message
 from ..options import OptionArguments
 from ..pipe import REPLACED, Lane, Pipe
-from ..socket import Socket
+from ..socket import PATIENCE, Socket
 from .turn import TURN
+
+log = logging.getLogger("mq")
 
 
 class Receiver(Socket):
@@ -274,6 +277,28 @@ class Receiver(Socket):
         self._receivers.unpark_all()
         if self._reading is not None:
             self._reading.stir()
+
+
+class Choosy(Receiver):
+    """Receive what was asked for only. Who asked for nothing, and waits, is told so once."""
+
+    _told = False
+
+    async def _wait(self, doing: str) -> None:
+        if self._told or not self._deaf():
+            await super()._wait(doing)
+            return
+        with trio.move_on_after(PATIENCE):
+            await super()._wait(doing)
+            return
+        why = self._deaf()
+        if why:
+            self._told = True
+            log.warning("%s.%s() waits: %s", self._name, doing, why)
+
+    def _deaf(self) -> str:
+        """Return why nothing can come, as long as nothing can."""
+        return ""
 
 
 class FairQueue(Receiver, trio.abc.ReceiveChannel[bytes]):

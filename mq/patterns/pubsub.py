@@ -9,7 +9,7 @@ from ..message import Cancel, Message, Subscribe, as_bytes, first_frame, frames_
 from ..options import OptionArguments
 from ..pipe import Pipe
 from .fanout import Topical
-from .incoming import FairQueueMultipart
+from .incoming import Choosy, FairQueueMultipart
 from .subscriptions import Subscriptions, Topics
 
 _REQUESTS = {1: Subscribe, 0: Cancel}
@@ -57,10 +57,10 @@ class Publisher(Topical):
         is closed meanwhile.
         """
         if topic is None:
-            await self._until_wanted(lambda: self._subscriptions.peer_count, n)
+            await self._until_wanted(lambda: self._subscriptions.peer_count, n, "wait_subscribed")
         else:
             wanted = as_bytes(topic, "topic")
-            await self._until_wanted(lambda: len(self._interested(wanted)), n)
+            await self._until_wanted(lambda: len(self._interested(wanted)), n, "wait_subscribed")
 
     @property
     def topics_count(self) -> int:
@@ -185,7 +185,7 @@ class Subscriber(FairQueueMultipart):
             pipe.outbox.extend(kept)
 
 
-class Sub(Subscriber):
+class Sub(Choosy, Subscriber):
     """Receive what begins with one of the subscribed topics, from all connected PUB and XPUB peers. Cannot send."""
 
     socket_type = "SUB"
@@ -219,6 +219,9 @@ class Sub(Subscriber):
         if last:
             self._ask(Cancel(topic))
             self._sift(self._wants)
+
+    def _deaf(self) -> str:
+        return "" if self._held or self._inverted else "it has subscribed to nothing; call subscribe(topic), b'' is all"
 
     def _wants(self, message: Message) -> bool:
         return self._held.match(first_frame(message)) is not self._inverted

@@ -76,7 +76,7 @@ class Requester(RoundRobinMultipart, Receiver):
         self._asked[asked.number] = asked
         try:
             asked.pipe = await self._send(asked.wire, doing)
-            await self._wait_for_reply(asked)
+            await self._wait_for_reply(asked, doing)
         except BaseException:
             self._withdraw(asked)
             raise
@@ -88,7 +88,7 @@ class Requester(RoundRobinMultipart, Receiver):
         assert asked.reply is not None
         return asked.reply
 
-    async def _wait_for_reply(self, asked: _Asked) -> None:
+    async def _wait_for_reply(self, asked: _Asked, doing: str) -> None:
         """Wait for the reply; read the only peer's connection meanwhile, unless another task does."""
         while not asked.done:
             self._check_open()
@@ -102,7 +102,7 @@ class Requester(RoundRobinMultipart, Receiver):
             else:
                 if pipe is not None:
                     pipe.wanted = len(self._asked) == 1 and not self._receivers
-                await asked.seat.park()
+                await self._park(asked.seat, doing)
 
     def _pass_the_watch_on(self) -> None:
         """Have another task read the connection, which nobody does now."""

@@ -8,7 +8,7 @@ from typing import Any, TypeAlias, TypeVar, Unpack
 
 import trio
 
-from ..message import Message, as_frame, as_message, frames_of, message_of
+from ..message import Message, as_frame, as_message, frames_of, message_of, shortened
 from ..options import OptionArguments
 from .incoming import Receiver
 
@@ -42,6 +42,8 @@ class Service(Receiver):
     ) -> None:
         if isinstance(concurrency, bool) or not isinstance(concurrency, int) or concurrency < 1:
             raise ValueError(f"concurrency is a whole number of at least 1; got {concurrency!r}")
+        if not callable(handler):
+            raise TypeError(f"a handler is an async function of one request; got {shortened(handler)}")
         self._check_open()
         free = trio.Semaphore(concurrency)
 
@@ -74,7 +76,7 @@ class Service(Receiver):
         """Return the reply to ``request``; whatever is wrong with the handler concerns this one request only."""
         try:
             try:
-                return _checked(await handler(request))
+                return _checked(await _awaitable(handler(request)))
             except Exception as error:
                 if on_error is None:
                     raise
@@ -96,6 +98,12 @@ def unwrap(frames: list[bytes]) -> tuple[list[bytes], Message]:
     """Split what a ROUTER received into envelope and message. A DEALER may have sent no empty frame between them."""
     end = frames.index(b"", 1) + 1 if b"" in frames[1:-1] else 1
     return frames[:end], message_of(frames[end:])
+
+
+def _awaitable(called: object) -> Awaitable[object]:
+    if not isinstance(called, Awaitable):
+        raise TypeError(f"a handler is an async function; this one returned {shortened(called)}: write 'async def'")
+    return called
 
 
 def _checked(message: object) -> Message | None:

@@ -442,7 +442,7 @@ def test_a_closed_standard_input_is_an_empty_one(ipc: str) -> None:
         (["pull", "--bind", "tcp://203.0.113.1:5555"], "203.0.113.1"),
         (["pull", "http://localhost"], "unknown scheme 'http'"),
         (["pull", "@ipc://*", "--option", "send_hwm"], "NAME=VALUE"),
-        (["pull", "@ipc://*", "--option", "sendhwm=1"], "there is no option 'sendhwm'; there are linger, send_hwm"),
+        (["pull", "@ipc://*", "--option", "sendhwm=1"], "there is no option 'sendhwm': did you mean send_hwm"),
         (["pull", "@ipc://*", "--option", "send_hwm=many"], "send_hwm is a whole number; got 'many'"),
         (["pull", "@ipc://*", "--option", "send_hwm=-1"], "send_hwm is a whole number of at least 0; got -1"),
         (["pull", "@ipc://*", "--option", "xpub_nodrop=true"], "no option 'xpub_nodrop', which is for"),

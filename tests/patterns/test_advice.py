@@ -1,0 +1,177 @@
+"""What does somebody read who reaches for what is not there? What to write instead."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import trio
+from trio.testing import MockClock
+
+import mq
+from mq import socket
+
+from ..conftest import married
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "advice"),
+    [
+        (mq.Pub, "receive", "receive with the mq.Sub at the other end"),
+        (mq.Sub, "send", "send with the mq.Pub at the other end"),
+        (mq.Dish, "send", "send with the mq.Radio at the other end"),
+        (mq.Pub, "recv_string", "it only sends"),
+        (mq.Sub, "send_json", "it only receives"),
+        (mq.Req, "recv", "write 'await socket.receive()'"),
+        (mq.Dish, "subscribe", "mq.Dish has join(group)"),
+        (mq.XSub, "subscribe", r"mq.XSub sends b'\x01' + topic"),
+        (mq.Sub, "join", "mq.Sub has subscribe(topic)"),
+        (mq.Dealer, "request", "mq.Req has it"),
+        (mq.Req, "serve", "mq.Rep and mq.Router have it"),
+        (mq.Sub, "wait_subscribed", "mq.Pub and mq.XPub have it"),
+        (mq.Dealer, "identity", "options are keyword arguments"),
+        (mq.Sub, "RCVTIMEO", "trio.move_on_after(seconds)"),
+        (mq.Rep, "last_endpoint", "bind() returns the endpoint"),
+    ],
+)
+def test_a_name_of_another_type_or_of_pyzmq_leads_to_ours(kind: type[mq.Socket], name: str, advice: str) -> None:
+    with pytest.raises(AttributeError) as caught:
+        getattr(kind(), name)
+    assert f"{kind.__name__} has no {name!r}: " in str(caught.value)
+    assert advice in str(caught.value)
+
+
+def test_an_attribute_that_would_be_an_option_cannot_be_set() -> None:
+    with pytest.raises(AttributeError, match="options are keyword arguments"):
+        mq.Dealer().identity = b"ann"  # type: ignore[attr-defined]
+
+
+def test_a_socket_of_no_type_is_told_to_be_one() -> None:
+    with pytest.raises(AttributeError, match=r"open one of them, such as mq\.Pull"):
+        mq.Socket()
+
+
+@pytest.mark.parametrize(
+    ("name", "advice"),
+    [
+        ("Context", "there is no context"),
+        ("Poller", "start a task for each socket"),
+        ("PUB", "mq.Pub()"),
+        ("XPUB", "mq.XPub()"),
+        ("Again", "trio.WouldBlock"),
+        ("SNDMORE", "send_multipart"),
+        ("RCVTIMEO", "trio.move_on_after"),
+    ],
+)
+def test_a_name_of_pyzmq_in_the_module_leads_to_ours(name: str, advice: str) -> None:
+    with pytest.raises(AttributeError) as caught:
+        getattr(mq, name)
+    assert f"module 'mq' has no attribute {name!r}: " in str(caught.value)
+    assert advice in str(caught.value)
+
+
+def test_other_names_are_missing_as_they_always_are() -> None:
+    with pytest.raises(AttributeError, match=r"^module 'mq' has no attribute 'nonsense'$"):
+        mq.nonsense  # type: ignore[attr-defined] # noqa: B018
+
+
+@pytest.mark.parametrize(
+    ("kind", "option", "advice"),
+    [
+        (mq.Push, "sndhwm", "it is called send_hwm"),
+        (mq.Push, "ZMQ_SNDHWM", "it is called send_hwm"),
+        (mq.Push, "send_hmw", "did you mean send_hwm"),
+        (mq.Dealer, "identity", "it is called routing_id"),
+        (mq.Req, "timeout", "trio.fail_after(seconds)"),
+        (mq.Sub, "subscribe", "call subscribe(topic)"),
+        (mq.Pub, "zzz", "it has linger, send_hwm"),
+    ],
+)
+def test_an_option_of_another_name_leads_to_ours(kind: Any, option: str, advice: str) -> None:
+    with pytest.raises(TypeError) as caught:
+        kind(**{option: 1})
+    assert f"{kind.__name__}() has no option {option!r}: " in str(caught.value)
+    assert advice in str(caught.value)
+
+
+@pytest.mark.parametrize("scheme", ["tipc", "norm"])
+def test_a_transport_that_libzmq_has_is_said_to_be_missing(scheme: str) -> None:
+    with pytest.raises(mq.UnsupportedScheme, match=rf"the scheme '{scheme}', which is not there yet: use one of"):
+        mq.endpoint.parse(f"{scheme}://x")
+
+
+def _warnings(caplog: pytest.LogCaptureFixture) -> list[str]:
+    return [record.getMessage() for record in caplog.records if record.name == "mq" and record.levelname == "WARNING"]
+
+
+@pytest.mark.parametrize(
+    ("receiver", "sender", "advice"),
+    [
+        (mq.Sub, mq.Pub, "it has subscribed to nothing; call subscribe(topic)"),
+        (mq.Dish, mq.Radio, "it has joined no group; call join(group)"),
+    ],
+)
+async def test_who_receives_and_has_asked_for_nothing_is_told_so_once(
+    receiver: type[Any], sender: type[Any], advice: str, autojump_clock: MockClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with married(receiver(), sender(), "inproc://deaf") as (deaf, _):
+        for _ in range(3):
+            with trio.move_on_after(60):
+                await deaf.receive()
+    (warning,) = _warnings(caplog)
+    assert advice in warning
+
+
+async def test_who_subscribes_while_it_waits_receives(
+    autojump_clock: MockClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with married(mq.Sub(), mq.Pub(), "inproc://hears") as (sub, pub), trio.open_nursery() as nursery:
+
+        @nursery.start_soon
+        async def later() -> None:
+            await trio.sleep(socket.PATIENCE * 2)
+            sub.subscribe(b"")
+            await pub.wait_subscribed()
+            await pub.send(b"hello")
+
+        assert await sub.receive() == b"hello"
+
+
+@pytest.mark.parametrize("bind", [True, False])
+async def test_who_asks_and_nobody_is_there_is_told_so(
+    bind: bool, autojump_clock: MockClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with mq.Req(linger=0) as req:
+        (req.bind if bind else req.connect)("inproc://nobody")
+        with trio.move_on_after(60):
+            await req.request(b"anybody?")
+    (warning,) = _warnings(caplog)
+    assert warning.startswith("Req.request() waits: ")
+
+
+async def test_who_waits_for_subscribers_at_an_endpoint_that_is_not_reached_is_told_so(
+    autojump_clock: MockClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with mq.Pub() as pub:
+        pub.connect("inproc://nobody")
+        with trio.move_on_after(60):
+            await pub.wait_subscribed()
+    (warning,) = _warnings(caplog)
+    assert warning.startswith("Pub.wait_subscribed() waits: inproc://nobody is not reached")
+
+
+async def test_a_handler_is_a_function() -> None:
+    async with mq.Rep() as rep:
+        with pytest.raises(TypeError, match="a handler is an async function of one request; got None"):
+            await rep.serve(None)  # type: ignore[arg-type]
+
+
+async def test_a_handler_that_is_not_async_is_told_so(deadline: None) -> None:
+    async with married(mq.Rep(), mq.Req(), "inproc://plain") as (rep, req), trio.open_nursery() as nursery:
+
+        async def serve() -> None:
+            await rep.serve(lambda message: message, on_error=lambda error: str(error).encode())
+
+        nursery.start_soon(serve)
+        assert b"this one returned b'x': write 'async def'" in await req.request(b"x")
+        nursery.cancel_scope.cancel()
