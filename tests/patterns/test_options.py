@@ -36,7 +36,7 @@ def test_options_are_not_positional(kind: type[Any]) -> None:
 @pytest.mark.parametrize(
     ("name", "value"),
     [
-        *(("linger", value) for value in (-1, None, "5", math.nan, True, b"5", -math.inf)),
+        *(("linger", value) for value in (-1, None, "5", math.nan, True, b"5", -math.inf, 10**400)),
         *(("send_hwm", value) for value in (-1, 1.5, None, "5", math.inf, True)),
         *(("receive_hwm", value) for value in (-1, 1.5, None, "5", math.inf, True)),
         *(("immediate", value) for value in (0, 1, None, "yes")),
