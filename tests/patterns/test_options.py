@@ -125,6 +125,13 @@ def test_what_is_no_network_is_refused(network: str) -> None:
         mq.Pair(tcp_accept_filter=("127.0.0.0/8", network))
 
 
+@pytest.mark.parametrize("name", ["", "X", "x-unit", "Socket-Type", "Identity", "X-ü", "X-" + "u" * 254, b"X-Unit", 5])
+def test_a_name_of_a_property_that_cannot_be_is_refused(name: Any) -> None:
+    with pytest.raises(ValueError, match="metadata") as caught:
+        mq.Pair(metadata={"X-Good": "7", name: "7"})
+    assert repr(name) in str(caught.value)
+
+
 @pytest.mark.parametrize("proxy", ["localhost:1080", "127.0.0.1:1080", "[::1]:1080"])
 def test_a_proxy_is_a_host_and_a_port(proxy: str) -> None:
     assert mq.Pair(socks_proxy=proxy).options.socks_proxy == proxy
