@@ -28,7 +28,9 @@ PAGES = [
 PYTHON = re.compile(r"^```python\n(?P<code>.*?)^```\n(?:\n```text\n(?P<prints>.*?)^```\n)?", re.M | re.S)
 EXCERPT = re.compile(r"^```py\n(.*?)^```\n", re.M | re.S)
 CONSOLE = re.compile(r"^```console\n(.*?)^```\n", re.M | re.S)
-LINK = re.compile(r"\]\((?!https?://)([^)#]+)(?:#[^)]*)?\)")
+LINK = re.compile(r"\]\((?!https?://)([^)#]+)(?:#([^)]*))?\)")
+HEADING = re.compile(r"^#+ (.*)$", re.M)
+PROOF = re.compile(r"\]\((?P<file>\.\./tests/[^)]*)\)|`(?P<test>test_\w+)`")
 
 
 def blocks() -> Iterator[object]:
@@ -97,8 +99,37 @@ def test_a_command_names_files_modules_and_targets_that_exist(command: str) -> N
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_links_lead_somewhere(page: Path) -> None:
-    for target in LINK.findall(page.read_text()):
+    for target, heading in LINK.findall(page.read_text()):
         assert (page.parent / target).exists(), target
+        if heading:
+            headings = HEADING.findall((page.parent / target).read_text())
+            assert heading in {re.sub(r"[^\w -]", "", each).lower().replace(" ", "-") for each in headings}, heading
+
+
+def proofs() -> Iterator[object]:
+    """Yield each test that a row of the page of conformance names, with the file that the row says it is in."""
+    for row in (ROOT / "docs" / "conformance.md").read_text().splitlines():
+        if row.startswith("| "):
+            name, _, here = row.strip("| ").partition(" | ")
+            file = ""
+            for match in PROOF.finditer(here):
+                file = match["file"] or file
+                if match["test"]:
+                    yield pytest.param(file, match["test"], id=f"{name}: {match['test']}")
+
+
+@pytest.mark.parametrize(("file", "test"), list(proofs()))
+def test_what_conformance_names_is_a_test(file: str, test: str) -> None:
+    assert re.search(rf"^(async )?def {test}\(", (ROOT / "docs" / file).read_text(), re.M)
+
+
+def test_every_row_of_conformance_names_a_test_or_says_why_not() -> None:
+    rows = [row for row in (ROOT / "docs" / "conformance.md").read_text().splitlines() if row.startswith("| ")]
+    assert len(rows) > 100
+    for row in rows:
+        cells = row.strip("| ").split(" | ")
+        assert len(cells) == 3, row
+        assert cells[2] == "Here" or "`test_" in cells[2] or cells[2].startswith(("Not yet", "Trio's own")), row
 
 
 def test_the_page_of_options_is_that_of_the_code() -> None:

@@ -6,6 +6,7 @@ import os
 import random
 import resource
 from collections.abc import Awaitable, Callable, Iterator
+from contextlib import AsyncExitStack, contextmanager
 
 import pytest
 import trio
@@ -214,6 +215,41 @@ def descriptors() -> Iterator[Callable[[], int]]:
     resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, min(4096, hard)), hard))
     yield lambda: len(os.listdir("/dev/fd"))
     resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+@contextmanager
+def only_so_many_more_descriptors(count: int) -> Iterator[None]:
+    """Let this process open ``count`` more descriptors, and no further one."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    free = os.dup(0)  # all below are taken
+    os.close(free)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (free + count, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+async def test_a_listener_that_is_out_of_descriptors_says_so_and_goes_on(wire_endpoint: str, deadline: None) -> None:
+    async with good_company(wire_endpoint) as company, AsyncExitStack() as stack:
+        with only_so_many_more_descriptors(1):
+            raw = await stack.enter_async_context(raw_peer(company.endpoint))
+            assert "open files" in (await company.event(mq.AcceptFailed)).reason
+            await company.talk()
+        await raw.shake_hands(b"PUSH")
+        await company.event(mq.Handshaken)
+
+
+async def test_who_is_out_of_descriptors_cannot_bind_and_connects_later(wire_endpoint: str, deadline: None) -> None:
+    async with mq.Pull() as pull, mq.Push(reconnect_interval=0.01) as push, push.monitor() as events:
+        endpoint = pull.bind(wire_endpoint)
+        with only_so_many_more_descriptors(0):
+            with pytest.raises(mq.BindError, match="open files"):
+                push.bind(wire_endpoint)
+            push.connect(endpoint)
+            assert "open files" in (await next_event(events, mq.ConnectDelayed)).reason
+        await push.send(b"hello")
+        assert await pull.receive() == b"hello"
 
 
 CROWD = 1000

@@ -157,9 +157,27 @@ async def test_our_own_full_inbox_drops_nobody(wire_endpoint: str, deadline: Non
         nothing_ended(events)
 
 
-async def test_two_sockets_with_nothing_to_say_keep_each_other(wire_endpoint: str, deadline: None) -> None:
-    one, other = mq.Pair(**FAST), mq.Pair(**FAST)
-    async with married(one, other, wire_endpoint), one.monitor() as events, other.monitor() as others:
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        (mq.Pair, mq.Pair),
+        (mq.Push, mq.Pull),
+        (mq.Pub, mq.Sub),
+        (mq.XPub, mq.XSub),
+        (mq.Req, mq.Rep),
+        (mq.Dealer, mq.Router),
+        (mq.Client, mq.Server),
+        (mq.Peer, mq.Peer),
+        (mq.Channel, mq.Channel),
+        (mq.Scatter, mq.Gather),
+        (mq.Radio, mq.Dish),
+    ],
+)
+async def test_two_sockets_with_nothing_to_say_keep_each_other(
+    wire_endpoint: str, one: Any, other: Any, deadline: None
+) -> None:
+    here, there = one(**FAST), other(**FAST)
+    async with married(here, there, wire_endpoint), here.monitor() as events, there.monitor() as others:
         await heartbeats(LONG_ENOUGH, BEAT)
         nothing_ended(events)
         nothing_ended(others)

@@ -375,6 +375,26 @@ async def test_a_peer_can_be_named_by_the_router_that_connects_and_be_sent_to_at
             await router.send_multipart([b"server", b"gone"])
 
 
+async def test_a_router_may_connect_while_it_waits_to_receive(endpoint: str, deadline: None) -> None:
+    async with mq.Router(routing_id=b"x") as x, mq.Router(routing_id=b"y") as y, mq.Router(routing_id=b"z") as z:
+        address, other = x.bind(endpoint), z.bind(another(endpoint))
+        y.connect(address, routing_id=b"to x")
+        async with trio.open_nursery() as nursery:
+
+            @nursery.start_soon
+            async def answer() -> None:
+                for _ in range(2):
+                    name, body = await y.receive_multipart()
+                    await y.send_multipart([name, b"re " + body])
+
+            await wait_all_tasks_blocked()
+            y.connect(other, routing_id=b"to z")
+            for router in (x, z):
+                await router.wait_connected()
+                await router.send_multipart([b"y", b"hello"])
+                assert await router.receive_multipart() == [b"y", b"re hello"]
+
+
 @pytest.mark.parametrize("wrong", [b"", bytes(256), b"taken", "text", 5])
 async def test_a_name_that_cannot_be_is_refused(endpoint: str, wrong: Any, deadline: None) -> None:
     async with mq.Router() as router, mq.Dealer() as dealer:

@@ -11,7 +11,7 @@ from trio.testing import wait_all_tasks_blocked
 import mq
 
 from ..conftest import married, until
-from .meeting import another, fill, numbered, receive_all, reserved
+from .meeting import HUGE, another, fill, numbered, receive_all, reserved
 
 
 async def test_connected_peers_get_messages_in_turn(endpoint: str, deadline: None) -> None:
@@ -175,6 +175,22 @@ async def test_immediate_never_queues_for_an_unconnected_endpoint(endpoint: str,
             assert await pull.receive() == b"in time"
 
 
+async def test_with_immediate_sending_waits_again_when_the_peer_has_gone(endpoint: str, deadline: None) -> None:
+    async with mq.Push(immediate=True, reconnect_interval=0.01) as push:
+        async with mq.Pull() as pull:
+            address = pull.bind(endpoint)
+            push.connect(address)
+            await push.send(b"first")
+            assert await pull.receive() == b"first"
+        await until(lambda: not push.statistics().peers[0].connected)
+        with pytest.raises(trio.WouldBlock):
+            push.send_nowait(b"too late")
+        async with mq.Pull() as pull:
+            pull.bind(address)
+            await push.send(b"second")
+            assert await pull.receive() == b"second"
+
+
 async def test_a_socket_that_only_bound_waits_for_a_peer_before_it_sends(endpoint: str, deadline: None) -> None:
     async with mq.Push() as push, mq.Pull() as pull:
         address = push.bind(endpoint)
@@ -202,3 +218,22 @@ async def test_unsent_messages_go_to_the_peer_that_comes_back(endpoint: str, dea
             second.bind(address)
             assert await receive_all(second, 100) == numbered(100)
         assert push.statistics().reconnects == 1
+
+
+async def test_what_waits_for_a_peer_that_had_connected_goes_with_it_and_is_counted(
+    wire_endpoint: str, deadline: None
+) -> None:
+    async with mq.Push(send_hwm=2) as push:
+        address = push.bind(wire_endpoint)
+        async with mq.Pull(receive_hwm=1) as first:
+            first.connect(address)
+            await push.wait_connected()
+            sent = await fill(push, HUGE)
+        await until(lambda: not push.statistics().peers)
+        assert 2 <= sum(push.statistics().dropped.values()) <= sent
+        with pytest.raises(trio.WouldBlock):
+            push.send_nowait(b"nobody is there")
+        async with mq.Pull() as second:
+            second.connect(address)
+            await push.send(b"for the second")
+            assert await second.receive() == b"for the second"

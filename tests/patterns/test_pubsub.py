@@ -259,6 +259,18 @@ async def test_each_topic_is_subscribed_to_once_on_every_connection(
                 assert await sub.receive() == b"turn %d" % turn
 
 
+async def test_a_subscriber_may_connect_before_its_publisher_binds(endpoint: str, deadline: None) -> None:
+    address = await reserved(endpoint)
+    async with mq.Sub(reconnect_interval=0.01) as sub, mq.Pub() as pub:
+        sub.subscribe(b"news")
+        sub.connect(address)
+        pub.bind(address)
+        await pub.wait_subscribed(b"news")
+        await pub.send(b"old")
+        await pub.send(b"news")
+        assert await sub.receive() == b"news"
+
+
 @pytest.mark.parametrize("binder", ["publisher", "subscriber"])
 async def test_subscriptions_changed_while_nobody_was_there_are_told_as_they_are(
     endpoint: str, binder: str, deadline: None

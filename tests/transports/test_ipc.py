@@ -84,6 +84,15 @@ async def test_a_star_makes_a_directory_that_only_its_user_may_enter_and_removes
     assert not directory.exists()
 
 
+async def test_a_star_is_unbound_by_what_bind_returned(deadline: None) -> None:
+    async with mq.Pull() as pull:
+        endpoint = pull.bind("ipc://*")
+        with pytest.raises(mq.InvalidEndpoint, match=endpoint):
+            pull.unbind("ipc://*")
+        pull.unbind(endpoint)
+        assert not Path(endpoint.removeprefix("ipc://")).parent.exists()
+
+
 async def test_a_star_cannot_be_connected_to(deadline: None) -> None:
     async with mq.Push() as push:
         with pytest.raises(mq.InvalidEndpoint, match=r"'ipc://\*'.*bind\(\) returns the path"):

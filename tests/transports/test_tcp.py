@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import ipaddress
+import re
 import socket
 import sys
 from pathlib import Path
@@ -116,6 +117,28 @@ async def test_a_star_without_ipv6_leaves_the_other_family_alone(deadline: None)
 async def test_ipv6_leaves_addresses_as_they_are(bind: str, deadline: None) -> None:
     async with mq.Pull(ipv6=True) as pull, mq.Pull() as plain:
         assert pull.bind(bind).rpartition(":")[0] == plain.bind(bind).rpartition(":")[0]
+
+
+@pytest.mark.parametrize(
+    "wildcard",
+    [
+        "tcp://127.0.0.1:*",
+        "tcp://*:*",
+        "tcp://*:0",
+        pytest.param("tcp://[::1]:*", marks=ipv6),
+        pytest.param("tcp://[::]:*", marks=ipv6),
+    ],
+)
+async def test_a_wildcard_is_unbound_by_what_bind_returned(wildcard: str, deadline: None) -> None:
+    async with mq.Pull() as pull, mq.Pull() as other:
+        first, second = pull.bind(wildcard), pull.bind(wildcard)
+        assert first != second
+        with pytest.raises(mq.InvalidEndpoint, match=re.escape(first)):
+            pull.unbind(wildcard)
+        pull.unbind(first)
+        assert other.bind(first) == first
+        pull.unbind(second)
+        assert other.bind(second) == second
 
 
 def _link_local() -> str | None:
