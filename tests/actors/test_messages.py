@@ -140,7 +140,7 @@ async def test_a_cancellation_at_any_moment_reaches_what_it_cancels(place):
                         await use(tap, method)
         with trio.fail_after(20):
             while await tap.running():
-                await trio.sleep(0.001)
+                await trio.lowlevel.checkpoint()
 
 
 async def test_a_stream_does_not_keep_other_messages_waiting(place):
