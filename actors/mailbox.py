@@ -114,15 +114,18 @@ class Mailbox:
         except Exception as error:
             self._node.post(call.caller, encode(Raised(call.id, Failure.of(error))))
             return
+        # Known before its task runs, or a cancellation in between would find nothing to cancel.
         if call.window:
-            self._nursery.start_soon(self._stream, call, work, name=call.method)
-        elif call.method in self._concurrent:
-            self._nursery.start_soon(self._answer, call, work, name=call.method)
-        else:
-            await self._answer(call, work)
-
-    async def _answer(self, call: Call, work: Any) -> None:
+            streaming = self._node.serving[call.id] = Streaming(self._node, call)
+            self._nursery.start_soon(self._stream, call, streaming, work, name=call.method)
+            return
         handling = self._node.serving[call.id] = Handling()
+        if call.method in self._concurrent:
+            self._nursery.start_soon(self._answer, call, handling, work, name=call.method)
+        else:
+            await self._answer(call, handling, work)
+
+    async def _answer(self, call: Call, handling: Handling, work: Any) -> None:
         try:
             with handling.scope:
                 try:
@@ -133,8 +136,7 @@ class Mailbox:
         finally:
             del self._node.serving[call.id]
 
-    async def _stream(self, call: Call, generator: Any) -> None:
-        streaming = self._node.serving[call.id] = Streaming(self._node, call)
+    async def _stream(self, call: Call, streaming: Streaming, generator: Any) -> None:
         try:
             await streaming.run(generator)
         finally:

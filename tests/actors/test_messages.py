@@ -92,6 +92,57 @@ async def test_a_stream_that_is_dropped_ends_its_generator(place):
         assert await diary_after(diary, "generator ended")
 
 
+class Tap(actors.Actor):
+    """Counts the calls and streams that run."""
+
+    def __init__(self):
+        self.open = 0
+
+    async def drops(self):
+        self.open += 1
+        try:
+            while True:
+                yield 1
+        finally:
+            self.open -= 1
+
+    @actors.concurrent
+    async def drip(self):
+        self.open += 1
+        try:
+            await trio.sleep_forever()
+        finally:
+            self.open -= 1
+
+    async def running(self):
+        return self.open
+
+
+async def test_a_cancellation_at_any_moment_reaches_what_it_cancels(place):
+    async def use(tap, method):
+        if method == "drip":
+            await tap.drip()
+        async for _ in tap.drops():
+            await trio.lowlevel.checkpoint()
+
+    async def cancel_after(scope, ticks):
+        for _ in range(ticks):
+            await trio.lowlevel.checkpoint()
+        scope.cancel()
+
+    async with actors.open_supervisor() as root:
+        tap = await root.start(Tap, place=place)
+        for ticks in range(40):
+            for method in ("drip", "drops"):
+                async with trio.open_nursery() as nursery:
+                    with trio.CancelScope() as scope:
+                        nursery.start_soon(cancel_after, scope, ticks)
+                        await use(tap, method)
+        with trio.fail_after(20):
+            while await tap.running():
+                await trio.lowlevel.checkpoint()
+
+
 async def test_a_stream_does_not_keep_other_messages_waiting(place):
     async with actors.open_supervisor() as root:
         diary = await root.start(Diary, place="task")
