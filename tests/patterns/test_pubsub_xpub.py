@@ -411,3 +411,44 @@ async def test_a_publisher_that_comes_later_hears_of_subscriptions_through_a_dev
                 await pub.wait_subscribed(b"a")
                 await pub.send(b"a%d" % turn)
                 assert await sub.receive() == b"a%d" % turn
+
+
+async def test_manual_a_device_subscribes_upstream_for_its_peers_and_ends_it_when_they_go(
+    endpoint: str, deadline: None
+) -> None:
+    async with (
+        married(mq.XSub(), mq.Pub(), endpoint) as (xsub, pub),
+        mq.XPub(xpub_manual=True) as xpub,
+        trio.open_nursery() as nursery,
+    ):
+
+        @nursery.start_soon
+        async def pass_requests() -> None:
+            async for request in xpub:
+                (xpub.subscribe if request[0] else xpub.unsubscribe)(request[1:])
+                await xsub.send(request)
+
+        @nursery.start_soon
+        async def pass_messages() -> None:
+            async for message in xsub:
+                await xpub.send(message)
+
+        address = xpub.bind(another(endpoint))
+        async with mq.Sub() as stays:
+            async with mq.Sub() as leaves:
+                for sub in (stays, leaves):
+                    sub.connect(address)
+                    sub.subscribe(b"a")
+                leaves.subscribe(b"b")
+                await xpub.wait_subscribed(b"a", 2)
+                await pub.wait_subscribed(b"b")
+                for message in (b"a1", b"b1"):
+                    await pub.send(message)
+                assert await stays.receive() == b"a1"
+                assert await leaves.receive() == b"a1"
+                assert await leaves.receive() == b"b1"
+            await until(lambda: set(pub._subscriptions.topics) == {b"a"})
+            await pub.send(b"a2")
+            assert await stays.receive() == b"a2"
+        await until(lambda: pub.topics_count == 0)
+        nursery.cancel_scope.cancel()
