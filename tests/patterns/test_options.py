@@ -20,11 +20,12 @@ def test_options_are_keyword_arguments_of_every_socket(kind: type[Any]) -> None:
 
 
 @pytest.mark.parametrize("kind", SOCKETS)
-def test_an_unknown_option_names_the_socket_and_the_known_ones(kind: type[Any]) -> None:
+def test_an_unknown_option_names_the_socket_and_the_one_that_was_meant_or_all(kind: type[Any]) -> None:
     with pytest.raises(TypeError) as caught:
         kind(lingre=1)
-    for word in (f"{kind.__name__}()", "'lingre'", "did you mean linger?"):
-        assert word in str(caught.value)
+    assert f"{kind.__name__}() has no option 'lingre': did you mean linger?" in str(caught.value)
+    with pytest.raises(TypeError, match=r"has no option 'zzz': it has linger, send_hwm, "):
+        kind(zzz=1)
 
 
 @pytest.mark.parametrize("kind", SOCKETS)
@@ -36,7 +37,7 @@ def test_options_are_not_positional(kind: type[Any]) -> None:
 @pytest.mark.parametrize(
     ("name", "value"),
     [
-        *(("linger", value) for value in (-1, None, "5", math.nan, True, b"5", -math.inf, 10**400)),
+        *(("linger", value) for value in (-1, None, "5", math.nan, True, b"5", -math.inf)),
         *(("send_hwm", value) for value in (-1, 1.5, None, "5", math.inf, True)),
         *(("receive_hwm", value) for value in (-1, 1.5, None, "5", math.inf, True)),
         *(("immediate", value) for value in (0, 1, None, "yes")),
@@ -123,13 +124,6 @@ def test_filters_are_given_as_any_iterable_and_kept_as_tuples(kind: type[Any]) -
 def test_what_is_no_network_is_refused(network: str) -> None:
     with pytest.raises(ValueError, match=f"tcp_accept_filter has {network!r}, which is no network"):
         mq.Pair(tcp_accept_filter=("127.0.0.0/8", network))
-
-
-@pytest.mark.parametrize("name", ["", "X", "x-unit", "Socket-Type", "Identity", "X-ü", "X-" + "u" * 254, b"X-Unit", 5])
-def test_a_name_of_a_property_that_cannot_be_is_refused(name: Any) -> None:
-    with pytest.raises(ValueError, match="metadata") as caught:
-        mq.Pair(metadata={"X-Good": "7", name: "7"})
-    assert repr(name) in str(caught.value)
 
 
 @pytest.mark.parametrize("proxy", ["localhost:1080", "127.0.0.1:1080", "[::1]:1080"])
