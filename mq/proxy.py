@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import struct
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import trio
@@ -14,7 +14,6 @@ from .errors import OutOfTurn, Unroutable
 from .fitting import checked, could
 from .message import shortened
 from .patterns.incoming import Receiver
-from .patterns.outgoing import RoundRobin
 from .patterns.reqrep import Rep
 from .patterns.turn import TURN
 from .patterns.xpubxsub import XPub
@@ -55,7 +54,7 @@ async def proxy(
     ]
     if control is not None:
         work.append(_Control(control, switch, forth, back).obey)
-    work.extend(_Watch(socket).until_closed for socket in sockets)
+    work.extend(socket._until_closed for socket in sockets)
 
     failure: Exception | None = None
 
@@ -92,18 +91,6 @@ class _Switch:
         self.on.set()
 
 
-@define(eq=False)
-class _Watch:
-    socket: Socket
-
-    async def until_closed(self) -> None:
-        await self.socket._finished.wait()
-        self.socket._check_open()
-
-
-_ANYBODY = (None,)
-
-
 class _Way:
     """One direction, and what has passed."""
 
@@ -130,8 +117,7 @@ class _Way:
             if not self.forwards:
                 self._discard()
                 continue
-            if isinstance(self._sink, RoundRobin):
-                await self._sink._until_sendable("send")
+            await self._sink._until_sendable("send")
             if self._switch.on.is_set():
                 await self._burst()
 
@@ -141,11 +127,7 @@ class _Way:
         That the sink waits nevertheless depends on the message, as to the one peer of a Router that is full.
         """
         source, sink, capture = self._source, self._sink, self._capture
-        sink._check_open()
-        source._receive_turn = sink._send_turn = TURN
-        # Whoever sends in no turn takes, or drops and counts, any message at any time.
-        readable: Collection[object] = source._readable
-        takers: Collection[object] = sink._ring if isinstance(sink, RoundRobin) else _ANYBODY
+        takers, readable = sink._begin_sending(), source._begin_receiving()
         frames = hasattr(source, "receive_multipart")
         receive = source.receive_multipart if frames else source.receive
         send = sink.send
@@ -188,8 +170,8 @@ class _Way:
                 log.warning("a proxy goes on without its capture: the %s could take no more messages", capture._name)
 
     def _discard(self) -> None:
-        self._source._receive_turn = TURN
-        while self._source._readable:
+        readable = self._source._begin_receiving()
+        while readable:
             self._source.receive_multipart_nowait()
 
 

@@ -461,6 +461,11 @@ class Socket(home.Resident):
         state = "closed" if self._closing else "open" if self._lives_here else "not opened"
         return f"<mq.{self._name} {state}, {', '.join(place.endpoint for place in self._places) or 'no endpoint'}>"
 
+    async def _until_closed(self) -> None:
+        """Wait until the socket is closed, and raise ``trio.ClosedResourceError``."""
+        await self._finished.wait()
+        self._check_open()
+
     def _check_open(self) -> None:
         self._check_home()
         if self._closing:

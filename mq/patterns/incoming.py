@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from functools import partial
 from threading import get_ident
 from typing import Any, Unpack
@@ -77,6 +77,12 @@ class Receiver(Socket):
         while not self._readable:
             await self._wait(doing)
         self._receivers.unpark()  # one of them may have been passed over for us
+
+    def _begin_receiving(self) -> Collection[object]:
+        """Begin a turn; return what is not empty while a message can be received at once."""
+        self._check_open()
+        self._receive_turn = TURN
+        return self._readable
 
     async def _wait(self, doing: str) -> None:
         """Wait until something may be there: read the only peer's connection here if that is possible."""

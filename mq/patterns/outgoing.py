@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from threading import get_ident
 from typing import Unpack
 
@@ -77,6 +77,12 @@ class RoundRobin(Socket, trio.abc.SendChannel[bytes]):
         while not self._ring:
             await self._park(self._senders, doing)
         self._senders.unpark()  # one of them may have been passed over for us
+
+    def _begin_sending(self) -> Collection[object]:
+        """Begin a turn; return what is not empty while a message can be sent at once."""
+        self._check_open()
+        self._send_turn = TURN
+        return self._ring
 
     def _put(self, message: Message) -> Pipe:
         """Queue ``message`` for the peer whose turn it is, and return its pipe."""

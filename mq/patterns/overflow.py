@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from types import MappingProxyType
 from typing import Unpack
 
@@ -18,6 +18,7 @@ from ..pipe import Pipe
 from ..socket import Socket
 from .turn import TURN
 
+_ANYBODY = (None,)
 _BEHIND = "its queue was full when they were sent (send_hwm)"
 
 
@@ -75,6 +76,16 @@ class Overflow(Socket):
         await self._park(self._room, doing)
         self._send_turn = TURN
         return True
+
+    async def _until_sendable(self, doing: str) -> None:
+        """Wait for nobody: any message can be sent, or is dropped and counted, at any time."""
+        self._check_open()
+
+    def _begin_sending(self) -> Collection[object]:
+        """Begin a turn; return what is not empty while a message can be sent at once."""
+        self._check_open()
+        self._send_turn = TURN
+        return _ANYBODY
 
     async def _take_turn(self) -> None:
         """Let others run once in so many messages."""
