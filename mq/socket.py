@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import partial
 from types import MappingProxyType, TracebackType
@@ -167,7 +167,7 @@ class Socket(home.Resident):
             messages = "message" if count == 1 else "messages"
             log.log(level, "%s closed and dropped %d unsent %s for %s: %s", self._name, count, messages, who, why)
 
-    async def _flush(self, pipes: Iterable[Pipe]) -> None:
+    async def _flush(self, pipes: Collection[Pipe]) -> None:
         """Wait until the kernel has what is in ``pipes``, or nothing moves for ``linger`` seconds."""
         moved = trio.lowlevel.ParkingLot()
         for pipe in pipes:
