@@ -28,11 +28,21 @@ _GUARD = 0.05
 _GLANCE = 100e-6
 """Seconds that a receiver looks for what comes before it sleeps: about as long as a sleep and a wake-up take."""
 
+_BRIEF = 4096
+"""Bytes that are few for a read."""
+
+_DIALOGUE = 4
+"""Reads of few bytes in a row that make a dialogue."""
+
 _LOOKS = 8
 """Looks in a row, at most: no other task runs meanwhile."""
 
 _WAITS = 255
 """Waits between two looks, at most, when nothing comes in time."""
+
+# glibc asks the system for each large block anew, which costs more than to receive into it, until it has seen a larger
+# one freed; from then on it keeps them. This one is never touched, so it takes no memory.
+bytearray(8 * 1024 * 1024)
 
 
 @frozen
@@ -73,6 +83,8 @@ class Reader:
         """One is at it right now."""
         self._timed = False
         """Our task will look by itself whether one is."""
+        self._brief = 0
+        """Reads of few bytes in a row."""
         self._looks_left = _LOOKS
         """How often a receiver may look before it waits; below 0, how many waits come first."""
         self._in_vain = 0
@@ -190,7 +202,12 @@ class Reader:
                     self._seat.wake()
 
     def _look(self) -> bool:
-        """Return whether something comes at once: to see it spares a sleep, and a wake-up that costs more than it."""
+        """Return whether something comes at once: to see it spares a sleep, and a wake-up that costs more than it.
+
+        That is for dialogues. Of a stream of messages, more has come after a sleep, and is read by one call.
+        """
+        if self._brief < _DIALOGUE:
+            return False
         if self._looks_left <= 0:  # others want their turn, or it has been in vain too often
             self._looks_left += 1
             if self._looks_left > 0:
@@ -227,6 +244,7 @@ class Reader:
         if not count:
             self._reason = f"the peer closed the connection{_half(connection)}"
             return
+        self._brief = self._brief + 1 if count <= _BRIEF else 0
         # While a large frame comes, its sender is filling the kernel's buffer as we empty it.
         self._more = space is not None or count == size
         if self._more:
