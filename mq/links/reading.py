@@ -272,7 +272,12 @@ class Reader:
 
     def _put(self, count: int) -> None:
         """Put so many messages of the backlog into the inbox, as what the pattern makes of them."""
-        some, self._backlog = self._backlog[:count], self._backlog[count:]
+        some = self._backlog
+        if count < len(some):
+            some = some[:count]
+            del self._backlog[:count]
+        else:
+            self._backlog = []
         translate = self._pipe.translate
         self._pipe.inbox.extend(some if translate is None else translate(some))
 
