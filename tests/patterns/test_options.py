@@ -37,7 +37,7 @@ def test_options_are_not_positional(kind: type[Any]) -> None:
 @pytest.mark.parametrize(
     ("name", "value"),
     [
-        *(("linger", value) for value in (-1, None, "5", math.nan, True, b"5", -math.inf)),
+        *(("linger", value) for value in (-1, None, "5", math.nan, True, b"5", -math.inf, 10**400)),
         *(("send_hwm", value) for value in (-1, 1.5, None, "5", math.inf, True)),
         *(("receive_hwm", value) for value in (-1, 1.5, None, "5", math.inf, True)),
         *(("immediate", value) for value in (0, 1, None, "yes")),
@@ -124,6 +124,13 @@ def test_filters_are_given_as_any_iterable_and_kept_as_tuples(kind: type[Any]) -
 def test_what_is_no_network_is_refused(network: str) -> None:
     with pytest.raises(ValueError, match=f"tcp_accept_filter has {network!r}, which is no network"):
         mq.Pair(tcp_accept_filter=("127.0.0.0/8", network))
+
+
+@pytest.mark.parametrize("name", ["", "X", "x-unit", "Socket-Type", "Identity", "X-ü", "X-" + "u" * 254, b"X-Unit", 5])
+def test_a_name_of_a_property_that_cannot_be_is_refused(name: Any) -> None:
+    with pytest.raises(ValueError, match="metadata") as caught:
+        mq.Pair(metadata={"X-Good": "7", name: "7"})
+    assert repr(name) in str(caught.value)
 
 
 @pytest.mark.parametrize("proxy", ["localhost:1080", "127.0.0.1:1080", "[::1]:1080"])

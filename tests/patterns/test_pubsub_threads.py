@@ -105,8 +105,8 @@ def test_subscribers_in_other_threads_come_and_go_while_it_is_published(name: st
                 for message in (b"a", b"b", b"c"):
                     await pub.send(message)
                 await trio.lowlevel.checkpoint()
-            await until(lambda: pub.topics_count == 0)
-            assert not pub.statistics().peers
+            await until(lambda: not pub.statistics().peers)
+            assert pub.topics_count == 0
 
     async def subscribe() -> None:
         await wait_for(bound)
