@@ -206,6 +206,7 @@ def subs(task: Task, fellow: Fellow, context: Context) -> Result:
     endpoint = fellow.hear()
     sockets = [context.socket(zmq.SUB) for _ in range(task.fans)]
     for socket in sockets:
+        socket.setsockopt(zmq.SNDHWM, 0)  # or what it subscribes to beyond is lost in silence
         socket.setsockopt(zmq.RCVHWM, 0)
         socket.connect(endpoint)
         for number in range(task.topics):
