@@ -129,12 +129,15 @@ class Pipe:
     connected: bool = False
     readable: bool = False
     """The pipe stands in the ring of those that have something to receive."""
-    read: Callable[[], Awaitable[None]] | None = None
-    """Have the calling task wait for this peer and read what it sends, while nobody else does."""
+    read: Callable[[], Awaitable[bool]] | None = None
+    """Have the calling task wait for this peer and read what it sends, while nobody else does.
+
+    Returns whether other tasks had their turn meanwhile.
+    """
     stir: Callable[[], object] = nobody
     """Have who is in `read` come back at once."""
     wanted: bool = False
-    """One task waits for this peer alone, and would rather have read by itself."""
+    """One task receives from this peer alone, and would rather have read by itself."""
     in_flight: int = 0
     """Messages taken from the outbox that the kernel does not wholly have yet."""
     wired: bool = False

@@ -37,6 +37,9 @@ _DIALOGUE = 4
 _LOOKS = 8
 """Looks in a row, at most: no other task runs meanwhile."""
 
+_PLENTY = 1000
+"""Messages that who receives will be busy with for a while."""
+
 _WAITS = 255
 """Waits between two looks, at most, when nothing comes in time."""
 
@@ -75,6 +78,10 @@ class Reader:
         self._least = min(_SMALL_READ, limit)
         self._size = self._least
         """Bytes to ask the kernel for next. Much memory costs much time to make, also when little of it is used."""
+        self._left = 0
+        """Messages in the inbox after something was put into it."""
+        self._unreceived = False
+        """Nobody received anything the last time that we waited for it."""
         self._more = False
         """The last read left reason to read again without a wait."""
         self._guard = False
@@ -100,6 +107,7 @@ class Reader:
         """Read until the connection ends, and return why it did."""
         pipe = self._pipe
         pipe.inbox.resume = self._seat.wake
+        pipe.inbox.low = min(pipe.inbox.low, _PLENTY // 2)
         pipe.stir = self._stream.stir
         self._reason = early.fault
         self._take_in(early.messages)
@@ -109,6 +117,8 @@ class Reader:
                     await self._stand_guard()
                 elif self._backlog:
                     await self._wait_for_room()
+                elif len(pipe.inbox) > _PLENTY and self._receives():
+                    await self._let_receive()
                 else:
                     await self._watch()
         finally:
@@ -143,14 +153,14 @@ class Reader:
         before = pipe.messages_in
         self._pump()
         if pipe.messages_in != before:  # half a message wakes nobody who could read the rest
-            self._guard = pipe.wanted and not self._reason
-            pipe.wanted = False
+            self._leave_to_receiver()
 
     async def _stand_guard(self) -> None:
         """Sleep while receivers read; stop when none has come back for a while."""
         if not self._attended:
             self._pipe.read = self._read
         self._timed = True
+        heard = self.heard
         with trio.move_on_after(_GUARD) as scope:
             await self._seat.park()
         if not scope.cancelled_caught:
@@ -158,7 +168,7 @@ class Reader:
         if self._attended:
             self._timed = False
             await self._seat.park()
-        else:
+        elif self.heard == heard:
             self._leave_to_us()
 
     def _leave_to_us(self) -> None:
@@ -171,22 +181,49 @@ class Reader:
         while self._pipe.inbox.stalled:
             await self._seat.park()
         self.heard += 1
-        self._deliver()
+        if not self._leave_to_receiver():
+            self._deliver()
+
+    def _receives(self) -> bool:
+        """Return whether somebody has received anything lately."""
+        if len(self._pipe.inbox) < self._left:
+            self._unreceived = False
+        return not self._unreceived
+
+    async def _let_receive(self) -> None:
+        """Read nothing while somebody receives, and has plenty: messages wait better as bytes in the kernel."""
+        inbox = self._pipe.inbox
+        self._left = len(inbox)
+        inbox.stalled = True
+        with trio.move_on_after(_GUARD):
+            while inbox.stalled:
+                await self._seat.park()
+            self._leave_to_receiver()
+        inbox.stalled = False
+        self._unreceived = len(inbox) == self._left
+
+    def _leave_to_receiver(self) -> bool:
+        """Leave the next read to who receives, if it is one that would rather have read by itself."""
+        self._guard = self._pipe.wanted and not self._reason
+        self._pipe.wanted = False
+        return self._guard
 
     # -- a receiver's task ---------------------------------------------------------------------------------
 
-    async def _read(self) -> None:
+    async def _read(self) -> bool:
         """Wait until something may be in the inbox, reading the connection meanwhile. Stands in `Pipe.read`."""
         pipe = self._pipe
         pipe.read = None
         self._attended = True
         ours = True
+        slept = False
         try:
             if self._backlog:
                 self.heard += 1
                 self._deliver()
             else:
                 if not self._more and not self._look():
+                    slept = True
                     await self._stream.wait_readable()
                 self._pump()
             ours = bool(self._reason) and not self._backlog
@@ -200,14 +237,15 @@ class Reader:
                 pipe.read = self._read
                 if not self._timed:
                     self._seat.wake()
+        return slept
 
     def _look(self) -> bool:
-        """Return whether something comes at once: to see it spares a sleep, and a wake-up that costs more than it.
+        """Return whether something is there, or in a dialogue comes at once.
 
-        That is for dialogues. Of a stream of messages, more has come after a sleep, and is read by one call.
+        To see it spares a sleep, and a wake-up that costs more than it.
         """
         if self._brief < _DIALOGUE:
-            return False
+            return self._stream.look(0)
         if self._looks_left <= 0:  # others want their turn, or it has been in vain too often
             self._looks_left += 1
             if self._looks_left > 0:
@@ -291,6 +329,7 @@ class Reader:
                 inbox.stalled = not self._guard
                 break
             self._put(room)
+        self._left = len(inbox)
         if inbox.asleep and inbox:
             inbox.wake()
 

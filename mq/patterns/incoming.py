@@ -21,6 +21,9 @@ from .turn import TURN
 
 log = logging.getLogger("mq")
 
+_READ = 16
+"""Messages of a turn that a read without a wait takes as long as."""
+
 
 class Receiver(Socket):
     """Receive one message from each peer that has some, in turn; wait while none has.
@@ -64,8 +67,13 @@ class Receiver(Socket):
         if self._readable:
             return self._pop()
         while not self._readable:
-            await self._wait(doing)
-        self._receive_turn = TURN
+            if await self._wait(doing):
+                self._receive_turn = TURN
+            else:
+                self._receive_turn -= _READ
+                if self._receive_turn <= 0:
+                    await checkpoint()
+                    self._receive_turn = TURN
         message = self._pop()
         if self._readable:  # more has come than receivers were woken for
             self._receivers.unpark()
@@ -84,21 +92,24 @@ class Receiver(Socket):
         self._receive_turn = TURN
         return self._readable
 
-    async def _wait(self, doing: str) -> None:
-        """Wait until something may be there: read the only peer's connection here if that is possible."""
+    async def _wait(self, doing: str) -> bool:
+        """Wait until something may be there: read the only peer's connection here if that is possible.
+
+        Returns whether other tasks had their turn meanwhile.
+        """
         pipe = self._only_peer
         if pipe is not None and pipe.read is not None and not self._receivers and not self._closing:
             self._reading = pipe
             try:
-                await pipe.read()
+                return await pipe.read()
             finally:
                 self._reading = None
-            return
         if self._reading is not None:  # two tasks want what comes, so neither shall keep it to itself
             self._reading.stir()
         if pipe is not None:
             pipe.wanted = not self._receivers
         await self._park(self._receivers, doing)
+        return True
 
     def _pop(self) -> Any:
         ring = self._readable
@@ -111,6 +122,7 @@ class Receiver(Socket):
         inbox = pipe.inbox
         message = pipe.ready.popleft()
         if inbox.stalled and len(inbox) <= inbox.low:
+            pipe.wanted = pipe is self._only_peer and not self._receivers
             inbox.stalled = False
             inbox.resume()
         if not pipe.ready:
@@ -147,6 +159,7 @@ class Receiver(Socket):
                 return
         self._readable.popleft()
         pipe.readable = False
+        pipe.wanted = pipe is self._only_peer and not self._receivers
         pipe.inbox.asleep = True
         if pipe.inbox:  # a producer in another thread was just there
             self._arrived(pipe)
@@ -290,17 +303,16 @@ class Choosy(Receiver):
 
     _told = False
 
-    async def _wait(self, doing: str) -> None:
+    async def _wait(self, doing: str) -> bool:
         if self._told or not self._deaf():
-            await super()._wait(doing)
-            return
+            return await super()._wait(doing)
         with trio.move_on_after(PATIENCE):
-            await super()._wait(doing)
-            return
+            return await super()._wait(doing)
         why = self._deaf()
         if why:
             self._told = True
             log.warning("%s.%s() waits: %s", self._name, doing, why)
+        return True
 
     def _deaf(self) -> str:
         """Return why nothing can come, as long as nothing can."""

@@ -36,14 +36,14 @@ class _InTurn(FairQueueMultipart):
         self._check_hearing()
         return super()._pop()
 
-    async def _wait(self, doing: str) -> None:
+    async def _wait(self, doing: str) -> bool:
         self._check_open()
         self._check_hearing()
         if self._hearing:
             raise trio.BusyResourceError(f"another task is receiving from this {self._name}; {self._instead}")
         self._hearing = True
         try:
-            await super()._wait(doing)
+            return await super()._wait(doing)
         finally:
             self._hearing = False
 

@@ -144,9 +144,9 @@ class Requester(RoundRobinMultipart, Receiver):
         asked.seat.unpark_all()
         return True
 
-    async def _wait(self, doing: str) -> None:
+    async def _wait(self, doing: str) -> bool:
         try:
-            await super()._wait(doing)
+            return await super()._wait(doing)
         finally:
             self._pass_the_watch_on()
 

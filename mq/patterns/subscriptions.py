@@ -9,6 +9,8 @@ from __future__ import annotations
 from bisect import insort
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
+from itertools import compress
+from operator import itemgetter
 
 from ..message import Message, first_frame
 from ..pipe import Pipe
@@ -183,12 +185,19 @@ class Topics:
 
     def sift(self, batch: list[Message]) -> list[Message]:
         """Return the messages of ``batch`` that match by their first frame."""
-        few, longest, matches = self._few, self._longest, self._matches
-        if few is not None and b"" in few:
-            return batch
         try:
-            if few is not None:
-                return [message for message in batch if message.startswith(few)]  # type: ignore[union-attr]
-            return [message for message in batch if matches[message[:longest]]]  # type: ignore[index]
+            return self._sift(batch, batch)  # type: ignore[arg-type]
         except (AttributeError, TypeError):  # a message of several frames is among them
-            return [message for message in batch if self.match(first_frame(message))]
+            return self._sift(batch, list(map(first_frame, batch)))
+
+    def _sift(self, batch: list[Message], firsts: list[bytes]) -> list[Message]:
+        few = self._few
+        if few is None:
+            beginnings = map(itemgetter(slice(self._longest)), firsts)
+            return list(compress(batch, map(self._matches.__getitem__, beginnings)))
+        if few and firsts:
+            # What the first and the last in order begin with, all do: almost always that is a topic.
+            low, high = min(firsts), max(firsts)
+            if any(low.startswith(topic) and high.startswith(topic) for topic in few):
+                return batch
+        return [message for message, first in zip(batch, firsts, strict=True) if first.startswith(few)]
