@@ -10,7 +10,7 @@ import trio
 
 import mq
 from bench.peer import Fellow
-from bench.peers.loops import SYNC, drain, feed, reflect, run_ahead, volley
+from bench.peers.loops import SYNC, Receive, drain, feed, reflect, run_ahead, volley
 from bench.task import Result, Task, allow_many_descriptors, expect, resident
 
 Role: TypeAlias = Callable[[Task, Fellow], Awaitable[Result]]
@@ -144,17 +144,21 @@ async def subs(task: Task, fellow: Fellow) -> Result:
             expect(await receive(), SYNC)
             for _ in range(task.warm_up):
                 await receive()
+        last = list(task.published(task.count))[-1]
+
+        async def drain_all(receive: Receive) -> None:
+            for _ in range(task.count - 2):
+                await receive()
+            expect(await receive(), last)
+
         fellow.say("go")
         for receive in receives:
             expect(await receive(), next(task.published(task.count)))
         started = perf_counter()
-        for _ in range(task.count - 2):
+        async with trio.open_nursery() as nursery:
             for receive in receives:
-                await receive()
-        for receive in receives:
-            last = await receive()
+                nursery.start_soon(drain_all, receive)
         seconds = perf_counter() - started
-        expect(last, list(task.published(task.count))[-1])
         fellow.say("done")
     return {"rate": (task.count - 1) * task.fans / seconds}
 
