@@ -16,7 +16,10 @@ _residents: weakref.WeakSet[Resident] = weakref.WeakSet()
 
 
 class Resident:
-    """Something that belongs to one Trio run. Hot paths compare ``_thread`` with their own thread, inline."""
+    """Something that belongs to one Trio run.
+
+    Hot paths compare ``_thread`` with their own thread, inline, unless all that they do is harmless in any thread.
+    """
 
     def __init__(self) -> None:
         self._thread = _NOWHERE
@@ -38,6 +41,10 @@ class Resident:
         self._process = os.getpid()
         _residents.add(self)
 
+    def _evict(self) -> None:
+        """Belong to nothing: this process is a copy of the one that opened it."""
+        self._thread = _NOWHERE
+
     def _check_home(self) -> None:
         if self._thread != get_ident():
             self._complain()
@@ -57,9 +64,9 @@ class Resident:
         )
 
 
-def _evict() -> None:
+def _evict_all() -> None:
     for resident in list(_residents):
-        resident._thread = _NOWHERE
+        resident._evict()
 
 
-os.register_at_fork(after_in_child=_evict)
+os.register_at_fork(after_in_child=_evict_all)

@@ -134,6 +134,8 @@ class Pipe:
 
     Returns whether other tasks had their turn meanwhile.
     """
+    write: Callable[[], object] = nobody
+    """Have what is in the outbox, which is asleep, written at once."""
     stir: Callable[[], object] = nobody
     """Have who is in `read` come back at once."""
     wanted: bool = False

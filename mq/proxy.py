@@ -137,7 +137,7 @@ class _Way:
                 return
             message = await receive()
             if not frames:
-                message = [message] if message.__class__ is bytes else message
+                message = [message] if type(message) is bytes else message
             parts, size = len(message), sum(map(len, message))
             self.parts_in += parts
             self.bytes_in += size

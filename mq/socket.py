@@ -45,12 +45,15 @@ class Socket(home.Resident):
     many messages were lost, and for whom. Leaving by an exception or a cancellation drops them at once.
     """
 
+    __slots__ = ("_lane", "_receive_run", "_send_run", "_take", "_thread", "_waiting")
+
     socket_type: ClassVar[str]
     fans_out: ClassVar[bool] = False
     """Its messages go to many peers, encoded once for all."""
     _header_of = staticmethod(writing.header_of)
     _more_header_of = staticmethod(writing.more_header_of)
     _wire_of = staticmethod(writing.wire)
+    _wires_of = staticmethod(writing.wires)
 
     def __init__(self, **options: Unpack[OptionArguments]) -> None:
         super().__init__()
@@ -111,6 +114,10 @@ class Socket(home.Resident):
 
         def __exit__(self, *_):
             raise AssertionError("never entered")
+
+    def _evict(self) -> None:
+        super()._evict()
+        self._send_run = self._receive_run = 0  # hot paths look no further
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None

@@ -17,7 +17,7 @@ from .reading import Reader
 from .stream import StreamLink
 
 _LOOK = 0.1
-"""Seconds in which a reader of a run that goes on finds what the kernel has: more than those that it stands guard."""
+"""Seconds in which a reader of a run that goes on finds what the kernel has."""
 
 
 @trio.lowlevel.enable_ki_protection
@@ -61,6 +61,7 @@ async def watch(link: StreamLink, pipe: Pipe, options: Options) -> None:
 async def _still_silent(reader: Reader) -> bool:
     """Return whether there is nothing to be heard even now. A run that was held up may have yet to look."""
     heard_before = reader.heard
+    reader.watch()
     await trio.sleep(_LOOK)
     return reader.heard == heard_before and not reader.stalled
 

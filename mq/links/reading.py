@@ -17,31 +17,21 @@ from ..message import Message
 from ..pipe import Pipe, nobody
 from ..protocols.zmtp import Conversation
 from ..transports import Stream
+from .looking import Looker
 from .parking import Seat
+from .patience import Patience
 from .writing import Writer
 
 _SMALL_READ = 64 * 1024
 
-_GUARD = 0.05
-"""Seconds that a receiver may be away before the reader's task watches the connection."""
-
-_GLANCE = 100e-6
-"""Seconds that a receiver looks for what comes before it sleeps: about as long as a sleep and a wake-up take."""
-
-_BRIEF = 4096
-"""Bytes that are few for a read."""
-
-_DIALOGUE = 4
-"""Reads of few bytes in a row that make a dialogue."""
-
-_LOOKS = 8
-"""Looks in a row, at most: no other task runs meanwhile."""
+_GUARD = 0.01, 0.3
+"""Seconds that a receiver may be away before the reader's task watches the connection: at least, and at most."""
 
 _PLENTY = 1000
 """Messages that who receives will be busy with for a while."""
 
-_WAITS = 255
-"""Waits between two looks, at most, when nothing comes in time."""
+_PAUSE = 0.001, 0.3
+"""Seconds between two reads when there are plenty: at least, and at most."""
 
 # glibc asks the system for each large block anew, which costs more than to receive into it, until it has seen a larger
 # one freed; from then on it keeps them. This one is never touched, so it takes no memory.
@@ -78,30 +68,23 @@ class Reader:
         self._least = min(_SMALL_READ, limit)
         self._size = self._least
         """Bytes to ask the kernel for next. Much memory costs much time to make, also when little of it is used."""
-        self._left = 0
-        """Messages in the inbox after something was put into it."""
-        self._unreceived = False
-        """Nobody received anything the last time that we waited for it."""
         self._more = False
         """The last read left reason to read again without a wait."""
         self._guard = False
         """Receivers read; our task stands guard."""
         self._attended = False
         """One is at it right now."""
+        self._away = Patience(*_GUARD)
+        self._ahead = Patience(*_PAUSE)
         self._timed = False
         """Our task will look by itself whether one is."""
-        self._brief = 0
-        """Reads of few bytes in a row."""
-        self._looks_left = _LOOKS
-        """How often a receiver may look before it waits; below 0, how many waits come first."""
-        self._in_vain = 0
-        """Waits after the last look, which saw nothing."""
+        self._looker = Looker(stream)
         self._seat = Seat()
 
     @property
     def stalled(self) -> bool:
-        """Our own inbox is full, so that nothing is read: silence means nothing."""
-        return bool(self._backlog)
+        """There are too many messages to receive, so that nothing is read: silence means nothing."""
+        return bool(self._backlog) or self._pipe.inbox.stalled
 
     async def run(self, early: Early) -> str:
         """Read until the connection ends, and return why it did."""
@@ -117,14 +100,18 @@ class Reader:
                     await self._stand_guard()
                 elif self._backlog:
                     await self._wait_for_room()
-                elif len(pipe.inbox) > _PLENTY and self._receives():
-                    await self._let_receive()
-                else:
+                elif len(pipe.inbox) <= _PLENTY or await self._is_time_to_read_ahead():
                     await self._watch()
         finally:
             pipe.read = None
             pipe.inbox.resume = nobody
+            pipe.inbox.stalled = False
         return self._reason
+
+    def watch(self) -> None:
+        """Have our task watch the connection, unless a receiver does right now."""
+        if self._guard and not self._attended:
+            self._leave_to_us()
 
     def end(self, reason: str) -> None:
         """Have `run` return ``reason``, at once: what has come and had no room is received all the same."""
@@ -161,14 +148,16 @@ class Reader:
             self._pipe.read = self._read
         self._timed = True
         heard = self.heard
-        with trio.move_on_after(_GUARD) as scope:
+        with trio.move_on_after(self._away.begin()) as scope:
             await self._seat.park()
         if not scope.cancelled_caught:
             return
+        over = self._away.ends()
         if self._attended:
             self._timed = False
             await self._seat.park()
-        elif self.heard == heard:
+        elif over and self.heard == heard:
+            self._away.reset()
             self._leave_to_us()
 
     def _leave_to_us(self) -> None:
@@ -181,26 +170,28 @@ class Reader:
         while self._pipe.inbox.stalled:
             await self._seat.park()
         self.heard += 1
-        if not self._leave_to_receiver():
+        if not self._pipe.inbox or not self._leave_to_receiver():
             self._deliver()
 
-    def _receives(self) -> bool:
-        """Return whether somebody has received anything lately."""
-        if len(self._pipe.inbox) < self._left:
-            self._unreceived = False
-        return not self._unreceived
+    async def _is_time_to_read_ahead(self) -> bool:
+        """Read nothing for a while; return whether there are plenty to receive even then.
 
-    async def _let_receive(self) -> None:
-        """Read nothing while somebody receives, and has plenty: messages wait better as bytes in the kernel."""
+        What is read ahead must not keep the tasks busy that are to receive; others wait better as bytes in the kernel.
+        When there is time to spare it is read soon all the same, as far as the inbox takes it.
+        """
         inbox = self._pipe.inbox
-        self._left = len(inbox)
-        inbox.stalled = True
-        with trio.move_on_after(_GUARD):
-            while inbox.stalled:
-                await self._seat.park()
-            self._leave_to_receiver()
-        inbox.stalled = False
-        self._unreceived = len(inbox) == self._left
+        while True:
+            inbox.stalled = True
+            with trio.move_on_after(self._ahead.begin()):
+                while inbox.stalled:
+                    await self._seat.park()
+                self._ahead.reset()
+                if inbox:  # who receives will come back for more
+                    self._leave_to_receiver()
+                return False
+            inbox.stalled = False
+            if self._ahead.ends():
+                return True
 
     def _leave_to_receiver(self) -> bool:
         """Leave the next read to who receives, if it is one that would rather have read by itself."""
@@ -222,7 +213,7 @@ class Reader:
                 self.heard += 1
                 self._deliver()
             else:
-                if not self._more and not self._look():
+                if not self._more and not self._looker.look():
                     slept = True
                     await self._stream.wait_readable()
                 self._pump()
@@ -238,26 +229,6 @@ class Reader:
                 if not self._timed:
                     self._seat.wake()
         return slept
-
-    def _look(self) -> bool:
-        """Return whether something is there, or in a dialogue comes at once.
-
-        To see it spares a sleep, and a wake-up that costs more than it.
-        """
-        if self._brief < _DIALOGUE:
-            return self._stream.look(0)
-        if self._looks_left <= 0:  # others want their turn, or it has been in vain too often
-            self._looks_left += 1
-            if self._looks_left > 0:
-                self._looks_left = _LOOKS
-            return False
-        if self._stream.look(_GLANCE):
-            self._looks_left -= 1
-            self._in_vain = 0
-            return True
-        self._in_vain = min(2 * self._in_vain + 1, _WAITS)
-        self._looks_left = -self._in_vain
-        return False
 
     # -- both ----------------------------------------------------------------------------------------------
 
@@ -282,7 +253,7 @@ class Reader:
         if not count:
             self._reason = f"the peer closed the connection{_half(connection)}"
             return
-        self._brief = self._brief + 1 if count <= _BRIEF else 0
+        self._looker.saw(count)
         # While a large frame comes, its sender is filling the kernel's buffer as we empty it.
         self._more = space is not None or count == size
         if self._more:
@@ -299,7 +270,8 @@ class Reader:
         if connection.has_output:
             self._writer.wake()
             self.asked()
-        self._writer.quiet()
+        if len(messages) <= 1:  # a step of a dialogue; what answers more goes out together
+            self._writer.quiet()
         if messages:
             self._take_in(messages)
 
@@ -329,7 +301,6 @@ class Reader:
                 inbox.stalled = not self._guard
                 break
             self._put(room)
-        self._left = len(inbox)
         if inbox.asleep and inbox:
             inbox.wake()
 

@@ -14,11 +14,11 @@ import trio
 
 from ..message import Message
 from ..pipe import Pipe, nobody
-from ..protocols.zmtp import Conversation, header_of, more_header_of, wire
+from ..protocols.zmtp import Conversation, header_of, more_header_of, wire, wires
 from ..transports import Stream
 from .parking import Seat
 
-__all__ = ["Writer", "header_of", "more_header_of", "wire"]
+__all__ = ["Writer", "header_of", "more_header_of", "wire", "wires"]
 
 
 class Writer:
@@ -44,6 +44,7 @@ class Writer:
         """Write what comes into the outbox, until cancelled."""
         outbox = self._pipe.outbox
         connection = self._connection
+        self._pipe.write = self._write_directly
         while True:
             while outbox or self._unwritten or connection.has_output:
                 if not self._unwritten:
@@ -80,7 +81,7 @@ class Writer:
         del self._batch[gone:]
         outbox = self._pipe.outbox
         outbox.asleep = False
-        outbox.wake = nobody
+        outbox.wake = self._pipe.write = nobody
         outbox.extendleft(reversed(unsent))
         self._unwritten = []
         self._settle()
@@ -105,6 +106,8 @@ class Writer:
             self.wake()
         else:
             self._settle()
+            if pipe.outbox:
+                self.wake()
 
     async def _write(self) -> None:
         while self._unwritten:

@@ -42,8 +42,8 @@ class Numbered(Notices, Addressed, Labelled[int]):
         """
         if (
             self._send_turn > 0
-            and body.__class__ is bytes
-            and routing_id.__class__ is int
+            and type(body) is bytes
+            and type(routing_id) is int
             and self._thread == get_ident()
         ):
             pipe = self._by_address.get(routing_id)

@@ -50,7 +50,7 @@ class Router(Notices, Sender, ByRoutingId, Service, FairQueueMultipart, trio.abc
         """
         if (
             self._send_turn > 0
-            and frames.__class__ is list
+            and type(frames) is list
             and len(frames) > 1
             and set(map(type, frames)) == ONLY_BYTES
             and self._thread == get_ident()
@@ -120,7 +120,7 @@ class Router(Notices, Sender, ByRoutingId, Service, FairQueueMultipart, trio.abc
     def _translate(self, pipe: Pipe, batch: list[Message]) -> list[Any]:
         address = pipe.address
         return [
-            [address, message] if message.__class__ is bytes else [address, *message]
+            [address, message] if type(message) is bytes else [address, *message]
             for message in batch
         ]
 

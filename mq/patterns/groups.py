@@ -44,8 +44,8 @@ class Radio(Broadcast):
         if (
             members
             and self._send_turn > 0
-            and group.__class__ is bytes
-            and body.__class__ is bytes
+            and type(group) is bytes
+            and type(body) is bytes
             and not self.options.xpub_nodrop
             and self._thread == get_ident()
         ):

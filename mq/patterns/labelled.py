@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from threading import get_ident
 from typing import TypeVar
 
 import trio
@@ -24,7 +23,7 @@ class Labelled(Receiver, trio.abc.ReceiveChannel[tuple[Label, bytes]]):
         Raises ``trio.ClosedResourceError``.
         """
         pair: tuple[Label, bytes]
-        if self._receive_run and self._thread == get_ident():
+        if self._receive_run:
             self._receive_run -= 1
             pair = self._take()
         else:

@@ -41,14 +41,17 @@ class RoundRobin(Socket, trio.abc.SendChannel[bytes]):
         256th message. Cancelled, it has sent nothing. Raises TypeError for anything but bytes and
         ``trio.ClosedResourceError``.
         """
-        if self._send_run and message.__class__ is bytes and self._thread == get_ident():
-            self._send_run -= 1
+        run = self._send_run
+        if run and type(message) is bytes:
             lane = self._lane
+            if lane.asleep and self._thread != get_ident():
+                self._complain()
+            self._send_run = run - 1
             lane.append(message)
             if lane.asleep:
                 lane.wake()
         else:
-            await self._send(message if message.__class__ is bytes else as_frame(message))
+            await self._send(message if type(message) is bytes else as_frame(message))
 
     def send_nowait(self, message: bytes) -> None:
         """Send if that is possible at once, else raise ``trio.WouldBlock``."""
@@ -184,13 +187,14 @@ class RoundRobinMultipart(RoundRobin):
         """Send a message of one or more frames, whole or not at all. Otherwise as `send`."""
         if (
             self._send_run
-            and frames.__class__ is list
+            and type(frames) is list
             and len(frames) > 1
             and set(map(type, frames)) == ONLY_BYTES
-            and self._thread == get_ident()
         ):
-            self._send_run -= 1
             lane = self._lane
+            if lane.asleep and self._thread != get_ident():
+                self._complain()
+            self._send_run -= 1
             lane.append(frames.copy())
             if lane.asleep:
                 lane.wake()

@@ -29,7 +29,7 @@ class _InTurn(FairQueueMultipart):
         self._hearing = False
         """A task waits in receive()."""
 
-    def _grant_run(self, pipe: Pipe) -> None:
+    def _grant_run(self, pipe: Pipe, most: int) -> None:
         """Grant none: each message ends a turn."""
 
     def _pop(self) -> Any:

@@ -45,6 +45,29 @@ async def test_a_peer_with_little_to_say_waits_at_most_one_turn(endpoint: str, d
         assert b"word" in await receive_all(pull, 2)
 
 
+@pytest.mark.parametrize(("peers", "in_a_row"), [(15, 1), (16, 2), (40, 3)])
+async def test_in_a_crowd_each_has_a_few_received_in_its_turn(
+    endpoint: str, peers: int, in_a_row: int, deadline: None
+) -> None:
+    each = 3 * in_a_row
+    async with mq.Pull() as pull, AsyncExitStack() as stack:
+        address = pull.bind(endpoint)
+        for name in range(peers):
+            push = await stack.enter_async_context(mq.Push())
+            push.connect(address)
+            await push.wait_connected()
+            for number in range(each):
+                await push.send(b"%d %d" % (name, number))
+        await until(lambda: pull.statistics().queued_in == peers * each)
+        got = [message.split() for message in await receive_all(pull, peers * each)]
+        assert pull.statistics().messages_in == peers * each
+    for name in numbered(peers):
+        assert [number for sender, number in got if sender == name] == numbered(each)
+    turn = [sender for sender, _ in got[: peers * in_a_row]]
+    assert turn == [sender for sender in turn[::in_a_row] for _ in range(in_a_row)]
+    assert sorted(set(turn)) == sorted(numbered(peers))
+
+
 async def test_every_waiting_receiver_gets_one_of_the_messages_that_come_together(
     endpoint: str, deadline: None
 ) -> None:

@@ -3,9 +3,9 @@
 from typing import TypeAlias
 
 from .connection import Connection, Peer
-from .encoding_v2 import header_of, more_header_of, wire
+from .encoding_v2 import header_of, more_header_of, wire, wires
 from .framing_raw import RawConnection
 
-__all__ = ["Connection", "Conversation", "Peer", "RawConnection", "header_of", "more_header_of", "wire"]
+__all__ = ["Connection", "Conversation", "Peer", "RawConnection", "header_of", "more_header_of", "wire", "wires"]
 
 Conversation: TypeAlias = Connection | RawConnection

@@ -40,7 +40,7 @@ more_header_of = _HEADERS[1].__getitem__
 def encode(batch: Sequence[Message]) -> list[bytes]:
     """Return the bytes of ``batch`` as buffers to write in order: small frames joined, large ones as they are."""
     sizes = set(map(len, batch))
-    if len(sizes) == 1 and batch[0].__class__ is bytes:
+    if len(sizes) == 1 and type(batch[0]) is bytes:
         size = sizes.pop()
         if size < LARGE:
             # Most traffic: messages of one frame and one size. The whole batch is joined by one call.
@@ -90,6 +90,17 @@ def wire(message: Message) -> bytes:
     if isinstance(message, bytes):
         return header_of(len(message)) + message
     return b"".join(encode_mixed([message]))
+
+
+def wires(batch: Sequence[Message]) -> list[bytes]:
+    """Return the `wire` of each message of ``batch``."""
+    sizes = set(map(len, batch))
+    if len(sizes) == 1:
+        try:
+            return list(map(header_of(sizes.pop()).__add__, batch))  # type: ignore[arg-type]
+        except TypeError:  # a message of several frames is among them
+            pass
+    return list(map(wire, batch))
 
 
 def gather(wires: Sequence[bytes]) -> list[bytes]:

@@ -1,0 +1,45 @@
+"""How long is somebody let be? Longer and longer while this thread is busy, as whoever is meant is at work then."""
+
+from __future__ import annotations
+
+import resource
+from time import perf_counter
+
+_BUSY = 0.75
+"""The part of a while that a thread runs for, to be busy. One that never slept is, however little it was let run."""
+
+_WHOSE = getattr(resource, "RUSAGE_THREAD", resource.RUSAGE_SELF)
+"""Where a system does not count for each thread, the process has to do."""
+
+
+class Patience:
+    """A while that doubles as long as the thread is busy, and is as short as at first when it has time to spare."""
+
+    def __init__(self, least: float, most: float) -> None:
+        self._least = least
+        self._most = most
+        self._seconds = least
+        self._began = self._ran = 0.0
+        self._slept = 0
+
+    def begin(self) -> float:
+        """Begin to wait, and return for how many seconds."""
+        usage = resource.getrusage(_WHOSE)
+        self._began, self._ran, self._slept = perf_counter(), usage.ru_utime + usage.ru_stime, usage.ru_nvcsw
+        return self._seconds
+
+    def ends(self) -> bool:
+        """Return whether it is time to go on; if not, the thread is busy, and one may `begin` anew.
+
+        However busy it is, one goes on when the while cannot become longer.
+        """
+        usage = resource.getrusage(_WHOSE)
+        ran = usage.ru_utime + usage.ru_stime - self._ran
+        busy = usage.ru_nvcsw == self._slept or ran > _BUSY * (perf_counter() - self._began)
+        over = not busy or self._seconds >= self._most
+        self._seconds = min(2 * self._seconds, self._most) if busy else self._least
+        return over
+
+    def reset(self) -> None:
+        """Be as short as at first."""
+        self._seconds = self._least

@@ -1,0 +1,159 @@
+"""How much is read before it is received? What comes in handy, and when there is time to spare all that has room."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+
+import pytest
+import trio
+
+import mq
+
+from ..conftest import until
+from ..protocols.wire import command, frame
+from .raw import raw_peer
+
+SMALL = frame(b"0123456789abcdef")
+ONE_READ = 256 * 1024 // len(SMALL) + 1
+"""Messages that one read brings, at most."""
+
+
+@asynccontextmanager
+async def flooded(pulls: list[mq.Pull], endpoint: str, count: int) -> AsyncIterator[None]:
+    """Have somebody connect to each of ``pulls``, and send so many small messages as fast as they are taken."""
+    addresses: dict[mq.Pull, str] = {}
+    async with AsyncExitStack() as stack:
+        raws = []
+        for pull in pulls:
+            if pull not in addresses:
+                addresses[pull] = pull.bind(endpoint if endpoint.startswith("tcp") else f"{endpoint}-{len(addresses)}")
+            raws.append(await stack.enter_async_context(raw_peer(addresses[pull])))
+            await raws[-1].shake_hands(b"PUSH")
+        async with trio.open_nursery() as nursery:
+            for raw in raws:
+                nursery.start_soon(raw.say, SMALL * count)
+            yield
+
+
+@pytest.mark.parametrize("peers", [1, 5])
+async def test_a_flood_is_read_about_as_fast_as_it_is_received(
+    wire_endpoint: str, peers: int, deadline: None
+) -> None:
+    count = 200_000
+    async with mq.Pull(receive_hwm=0) as pull, flooded([pull] * peers, wire_endpoint, count):
+        most = 0
+        for number in range(peers * count):
+            await pull.receive()
+            if number % 1000 == 0:
+                most = max(most, *(peer.queued_in for peer in pull.statistics().peers))
+    assert 0 < most <= 4 * ONE_READ
+
+
+async def test_many_floods_do_not_keep_a_receiver_from_its_turn(wire_endpoint: str, deadline: None) -> None:
+    count = 80_000
+    async with AsyncExitStack() as stack:
+        pulls = [await stack.enter_async_context(mq.Pull(receive_hwm=0)) for _ in range(15)]
+        async with flooded(pulls, wire_endpoint, count):
+            most = 0
+            for number in range(count):
+                for pull in pulls:
+                    await pull.receive()
+                if number % 1000 == 0:
+                    most = max(most, *(pull.statistics().queued_in for pull in pulls))
+    assert 0 < most <= 4 * ONE_READ
+
+
+async def test_what_nobody_receives_is_read_as_far_as_there_is_room(wire_endpoint: str, deadline: None) -> None:
+    count, body = 20_000, bytes(1000)
+    async with (
+        mq.Pull(receive_hwm=0) as pull,
+        raw_peer(pull.bind(wire_endpoint)) as raw,
+        trio.open_nursery() as nursery,
+    ):
+        await raw.shake_hands(b"PUSH")
+        nursery.start_soon(raw.say, frame(body) * count)
+        await until(lambda: pull.statistics().queued_in == count)
+        for _ in range(count):
+            assert await pull.receive() == body
+
+
+async def test_a_ping_behind_what_nobody_receives_is_answered(wire_endpoint: str, deadline: None) -> None:
+    async with mq.Pull(receive_hwm=0) as pull, raw_peer(pull.bind(wire_endpoint)) as raw:
+        await raw.shake_hands(b"PUSH")
+        await raw.say(SMALL)
+        assert await pull.receive() == SMALL[2:]  # it may come back, so it is let read
+        await raw.say(SMALL * 5000 + command(b"PING", b"\0\0context"))
+        assert await raw.hear_frame() == (4, b"\4PONGcontext")
+
+
+async def test_a_ping_is_answered_while_somebody_receives_slowly(wire_endpoint: str, deadline: None) -> None:
+    async with mq.Pull() as pull, raw_peer(pull.bind(wire_endpoint)) as raw, trio.open_nursery() as nursery:
+        await raw.shake_hands(b"PUSH")
+        await raw.say(SMALL * 900)
+
+        async def receive_slowly() -> None:
+            while True:
+                await pull.receive()
+                await trio.sleep(0.001)
+
+        nursery.start_soon(receive_slowly)
+        await until(lambda: pull.statistics().messages_in > 5)
+        await raw.say(command(b"PING", b"\0\0context"))
+        assert await raw.hear_frame() == (4, b"\4PONGcontext")
+        assert pull.statistics().messages_in < 900
+        nursery.cancel_scope.cancel()
+
+
+async def test_reads_without_a_wait_end_a_turn_too(wire_endpoint: str, deadline: None) -> None:
+    turns = 0
+
+    async def others() -> None:
+        nonlocal turns
+        while True:
+            await trio.lowlevel.checkpoint()
+            turns += 1
+
+    async with (
+        mq.Pull(read_size=100) as pull,
+        raw_peer(pull.bind(wire_endpoint)) as raw,
+        trio.open_nursery() as nursery,
+    ):
+        await raw.shake_hands(b"PUSH")
+        nursery.start_soon(others)
+        for _ in range(5):  # as much as the kernel holds, so that there is always something to read
+            await raw.say(frame(bytes(1000)) * 100)
+            before = turns
+            for _ in range(100):
+                await pull.receive()
+            assert turns - before >= 100 * 1000 // 100 // 16 - 3
+        nursery.cancel_scope.cancel()
+
+
+async def test_messages_that_came_before_a_connection_ended_stay_to_be_received(
+    wire_endpoint: str, deadline: None
+) -> None:
+    async with mq.Pull(receive_hwm=0) as pull:
+        async with raw_peer(pull.bind(wire_endpoint)) as raw:
+            await raw.shake_hands(b"PUSH")
+            await raw.say(SMALL * 3000)
+            await until(lambda: pull.statistics().queued_in > 1000)
+        for _ in range(3000):
+            await pull.receive()
+        with pytest.raises(trio.WouldBlock):
+            pull.receive_nowait()
+
+
+async def test_a_connection_ends_while_its_reader_waits_for_others_to_receive(
+    wire_endpoint: str, deadline: None
+) -> None:
+    async with mq.Router(receive_hwm=0, router_handover=True) as router, AsyncExitStack() as stack:
+        address = router.bind(wire_endpoint)
+        for number in range(1, 4):
+            dealer = await stack.enter_async_context(mq.Dealer(routing_id=b"me"))
+            dealer.connect(address)
+            await router.wait_connected()
+            for _ in range(3000):
+                await dealer.send(b"0123456789abcdef")
+            await until(lambda wanted=3000 * number: router.statistics().queued_in == wanted)
+            assert len(router.statistics().peers) == 1
