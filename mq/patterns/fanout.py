@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from threading import get_ident
 from typing import Unpack
 
 import trio
 
-from ..message import ONLY_BYTES, Buffer, Message, as_frame, as_message
+from ..message import Message
 from ..options import OptionArguments
 from ..pipe import REPLACED, Pipe
 from .overflow import Overflow
-from .subscriptions import Subscriptions
 
 
 class FanOut(Overflow):
@@ -91,82 +89,3 @@ class Broadcast(FanOut):
     def _stop(self) -> None:
         super()._stop()
         self._more_wanted.unpark_all()
-
-
-class Topical(Broadcast, trio.abc.SendChannel[bytes]):
-    """Send each message to the peers that have subscribed to what it, or its first frame, begins with."""
-
-    _subscriptions: Subscriptions
-    _special = False
-    """Options ask for more of a look than the hot path has."""
-
-    async def send(self, message: bytes) -> None:
-        """Send a message of one frame to all who have subscribed to what it begins with.
-
-        Waits for nobody: a peer whose queue is full does not get it, which is counted and reported; with
-        ``xpub_nodrop`` it waits instead. A send is a checkpoint only at every 256th message. Raises TypeError for
-        anything but bytes and ``trio.ClosedResourceError``.
-        """
-        if not self._send_run or message.__class__ is not bytes or self._thread != get_ident():
-            await self._send(message if message.__class__ is bytes else as_frame(message))
-            return
-        self._send_run -= 1
-        known = self._subscriptions
-        found = known.remembered.get(message[known.beginning])
-        if found is None:
-            found = known.recipients(message)
-        if found:
-            wire = None
-            for pipe in found:
-                lane = pipe.outbox
-                if lane.stalled:
-                    self._miss(pipe)
-                    continue
-                if pipe.wired:
-                    if wire is None:
-                        wire = self._header_of(len(message)) + message
-                    lane.append(wire)
-                else:
-                    lane.append(message)
-                if lane.asleep:
-                    lane.wake()
-                if len(lane) >= lane.limit:
-                    self._full(pipe)
-
-    async def send_multipart(self, frames: Iterable[Buffer]) -> None:
-        """Send a message of one or more frames to all who have subscribed to what its first begins with.
-
-        Otherwise as `send`.
-        """
-        if (
-            not self._send_run
-            or frames.__class__ is not list
-            or set(map(type, frames)) != ONLY_BYTES
-            or self._thread != get_ident()
-        ):
-            await self._send(as_message(frames), "send_multipart")
-            return
-        self._send_run -= 1
-        known = self._subscriptions
-        found = known.remembered.get(frames[0][known.beginning])
-        if found is None:
-            found = known.recipients(frames[0])
-        if found:
-            self._deliver(as_message(frames), found)
-
-    def send_nowait(self, message: bytes) -> None:
-        """As `send`; raises ``trio.WouldBlock`` where that would wait, which is only with ``xpub_nodrop``."""
-        self._check_open()
-        self._send_at_once(as_frame(message))
-
-    def send_multipart_nowait(self, frames: Iterable[Buffer]) -> None:
-        """As `send_multipart`; raises ``trio.WouldBlock`` where that would wait, which is only with ``xpub_nodrop``."""
-        self._check_open()
-        self._send_at_once(as_message(frames))
-
-    async def _send(self, message: Message, doing: str = "send") -> None:
-        await super()._send(message, doing)
-        if not self._special and self._send_turn > 0:  # the rest of the turn needs no other look around
-            self._send_run += self._send_turn
-            self._sent += self._send_turn
-            self._send_turn = 0

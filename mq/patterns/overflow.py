@@ -54,8 +54,8 @@ class Overflow(Socket):
         if len(outbox) < outbox.limit:  # a consumer in another thread was just there
             outbox.stalled = False
 
-    def _miss(self, pipe: Pipe) -> None:
-        self._missed[pipe] = self._missed.get(pipe, 0) + 1
+    def _miss(self, pipe: Pipe, count: int = 1) -> None:
+        self._missed[pipe] = self._missed.get(pipe, 0) + count
 
     def _report_missed(self, pipe: Pipe) -> None:
         self._drop(pipe, self._missed.pop(pipe, 0), _BEHIND)

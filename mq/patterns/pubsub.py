@@ -8,9 +8,9 @@ from typing import Any, Unpack
 from ..message import Cancel, Message, Subscribe, as_bytes, first_frame, frames_of, message_of, shortened
 from ..options import OptionArguments
 from ..pipe import Pipe
-from .fanout import Topical
 from .incoming import Choosy, FairQueueMultipart
-from .subscriptions import Subscriptions, Topics
+from .subscriptions import Topics
+from .topical import Topical
 
 _REQUESTS = {1: Subscribe, 0: Cancel}
 """Requests as messages, told by the first byte: so do peers before ZMTP 3.1 send them, and XPUB and XSUB show them."""
@@ -44,7 +44,6 @@ class Publisher(Topical):
         own = self.options
         if own.last_values and own.invert_matching:
             raise ValueError("last_values and invert_matching exclude each other: a subscription refuses messages then")
-        self._subscriptions = Subscriptions()
         self._last: dict[bytes, Message] = {}
         self._special = bool(
             own.xpub_nodrop or own.invert_matching or own.conflate or own.last_values or own.xpub_manual_last_value

@@ -9,16 +9,34 @@ from __future__ import annotations
 from bisect import insort
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from itertools import compress
 from operator import itemgetter
+from typing import TypeVar
 
 from ..message import Message, first_frame
-from ..pipe import Pipe
+from ..pipe import Pipe, nobody
 
 Pipes = dict[Pipe, None]
+Recipients = frozenset[Pipe]
 
 _REMEMBERED = 20_000
 """Beginnings of messages that are remembered, at most."""
+
+
+Found = TypeVar("Found")
+
+
+class _Remembered(dict[bytes, Found]):
+    """What is known of beginnings of messages, found out when first asked for."""
+
+    def __init__(self, find: Callable[[bytes], Found]) -> None:
+        super().__init__()
+        self._find = find
+
+    def __missing__(self, beginning: bytes) -> Found:
+        if len(self) >= _REMEMBERED:
+            self.clear()
+        found = self[beginning] = self._find(beginning)
+        return found
 
 
 class Lengths(list[int]):
@@ -39,6 +57,11 @@ class Lengths(list[int]):
             del self._counts[length]
             self.remove(length)
 
+    @property
+    def usual(self) -> int:
+        """The length that most topics have."""
+        return max(self, key=self._counts.__getitem__, default=0)
+
 
 class Subscriptions:
     """What the peers of a publisher have subscribed to: a set of topics for each.
@@ -47,13 +70,16 @@ class Subscriptions:
     programs say much about a few things.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, before_change: Callable[[], object] = nobody) -> None:
         self.topics: dict[bytes, Pipes] = {}
         self.lengths = Lengths()
         self.beginning = slice(0)
         """As much of a message as the longest topic has."""
-        self.remembered: dict[bytes, tuple[Pipe, ...]] = {}
+        self.remembered = _Remembered(self._recipients)
         """Who gets what, by the `beginning` of it."""
+        self._sets: dict[Recipients, Recipients] = {}
+        """What is the same set of peers for many topics is one object."""
+        self._before_change = before_change
         self._of: dict[Pipe, dict[bytes, None]] = {}
 
     @property
@@ -63,6 +89,7 @@ class Subscriptions:
 
     def add(self, pipe: Pipe, topic: bytes) -> bool:
         """Subscribe ``pipe`` to ``topic``; return whether it is the first to have it."""
+        self._before_change()
         first = topic not in self.topics
         if first:
             self.topics[topic] = {}
@@ -77,6 +104,7 @@ class Subscriptions:
         pipes = self.topics.get(topic)
         if pipes is None:
             return True
+        self._before_change()
         pipes.pop(pipe, None)
         held = self._of.get(pipe, {})
         held.pop(topic, None)
@@ -95,13 +123,28 @@ class Subscriptions:
     def _changed(self) -> None:
         self.beginning = slice(self.lengths[-1] if self.lengths else 0)
         self.remembered.clear()
+        self._sets.clear()
 
-    def recipients(self, topic: bytes) -> tuple[Pipe, ...]:
+    def recipients(self, topic: bytes) -> Recipients:
         """As `match`, and remember it."""
-        if len(self.remembered) >= _REMEMBERED:
-            self.remembered.clear()
-        found = self.remembered[topic[self.beginning]] = tuple(self.match(topic))
-        return found
+        return self.remembered[topic[self.beginning]]
+
+    def recipients_of(self, messages: list[Message]) -> list[Recipients]:
+        """Return the `recipients` for the first frame of each of ``messages``."""
+        beginning, remembered = self.beginning, self.remembered
+        try:
+            if messages[0][beginning] == messages[-1][beginning]:
+                # What the first and the last in order begin with, all do.
+                low, high = min(messages), max(messages)
+                if low[beginning] == high[beginning]:
+                    return [remembered[low[beginning]]] * len(messages)  # type: ignore[index]
+            return list(map(remembered.__getitem__, map(itemgetter(beginning), messages)))
+        except TypeError:  # a message of several frames is among them
+            return [remembered[first_frame(message)[beginning]] for message in messages]
+
+    def _recipients(self, topic: bytes) -> Recipients:
+        found = frozenset(self.match(topic))
+        return self._sets.setdefault(found, found)
 
     def match(self, topic: bytes) -> Mapping[Pipe, None]:
         """Return who wants a message that starts with ``topic``."""
@@ -117,29 +160,16 @@ _FEW = 8
 """Topics up to which one call that tries them all is faster than looking up beginnings."""
 
 
-class _Matches(dict[bytes, bool]):
-    """What is known of beginnings of messages, looked up when first asked for."""
-
-    def __init__(self, match: Callable[[bytes], bool]) -> None:
-        super().__init__()
-        self._match = match
-
-    def __missing__(self, beginning: bytes) -> bool:
-        if len(self) >= _REMEMBERED:
-            self.clear()
-        found = self[beginning] = self._match(beginning)
-        return found
-
-
 class Topics:
     """What a subscriber has subscribed to, each topic as often as it did."""
 
     def __init__(self) -> None:
-        self._counts: Counter[bytes] = Counter()
+        self._counts: dict[bytes, int] = {}  # which, unlike a Counter, the garbage collector need not look through
         self._lengths = Lengths()
         self._few: tuple[bytes, ...] | None = ()
         self._longest = 0
-        self._matches = _Matches(self.match)
+        self._usual: int | None = None
+        self._matches = _Remembered(self.match)
 
     def __len__(self) -> int:
         return len(self._counts)
@@ -152,7 +182,7 @@ class Topics:
 
     def add(self, topic: bytes) -> bool:
         """Add ``topic``; return whether it is new."""
-        self._counts[topic] += 1
+        self._counts[topic] = self._counts.get(topic, 0) + 1
         if self._counts[topic] > 1:
             return False
         self._lengths.add(len(topic))
@@ -174,6 +204,7 @@ class Topics:
     def _changed(self) -> None:
         self._few = tuple(self._counts) if len(self._counts) <= _FEW else None
         self._longest = self._lengths[-1] if self._lengths else 0
+        self._usual = None
         self._matches.clear()
 
     def match(self, message: bytes) -> bool:
@@ -193,8 +224,18 @@ class Topics:
     def _sift(self, batch: list[Message], firsts: list[bytes]) -> list[Message]:
         few = self._few
         if few is None:
-            beginnings = map(itemgetter(slice(self._longest)), firsts)
-            return list(compress(batch, map(self._matches.__getitem__, beginnings)))
+            # Most topics have one length, and most messages match one of those.
+            if self._usual is None:
+                self._usual = self._lengths.usual
+            hits = list(map(self._counts.__contains__, map(itemgetter(slice(self._usual)), firsts)))
+            if False not in hits:
+                return batch
+            matches, longest = self._matches, self._longest
+            return [
+                message
+                for message, first, hit in zip(batch, firsts, hits, strict=True)
+                if hit or matches[first[:longest]]
+            ]
         if few and firsts:
             # What the first and the last in order begin with, all do: almost always that is a topic.
             low, high = min(firsts), max(firsts)

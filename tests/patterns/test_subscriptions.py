@@ -176,11 +176,15 @@ async def test_a_message_is_encoded_once_for_all(
             await pub.wait_subscribed(n=subscribers)
             await trio.lowlevel.checkpoint()
             with counted() as calls:
-                await pub.send_multipart([b"body"] * frames)
-                await pub.send(b"body")
-            spent.append({name: calls[name] for name in ("wire", "encode_mixed", "encode", "_Headers.__getitem__")})
+                for _ in range(3):
+                    await pub.send_multipart([b"body"] * frames)
+                    await pub.send(b"body")
+                for _ in range(3):  # what follows the first goes out in the next tick
+                    await trio.lowlevel.checkpoint()
+            names = ("wire", "wires", "encode_mixed", "encode", "_Headers.__getitem__")
+            spent.append({name: calls[name] for name in names})
             for sub in subs:
                 assert await sub.receive_multipart() == [b"body"] * frames
     assert spent[0] == spent[1]
-    assert spent[0]["_Headers.__getitem__"] == frames + 1
+    assert 0 < spent[0]["_Headers.__getitem__"] <= 3 * (frames + 1)
     assert spent[0]["encode"] == 0

@@ -1,0 +1,221 @@
+"""When does a publisher look who wants its messages? At once for the first, once in a tick for those that follow.
+
+The first message after a quiet moment goes out directly. What is sent after it, before other tasks have had their turn,
+waits, and is handed out together: encoded once, and each peer's queue extended and written once. Where a peer is in
+this process nothing waits: it has what was sent when the send returns.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator
+from itertools import groupby
+from operator import itemgetter
+from threading import get_ident
+from typing import Unpack
+
+import trio
+
+from ..message import ONLY_BYTES, Buffer, Message, as_frame, as_message, first_frame
+from ..monitor import Statistics
+from ..options import OptionArguments
+from ..pipe import Pipe
+from .fanout import Broadcast
+from .subscriptions import Recipients, Subscriptions
+
+_MOST = 1000
+"""Messages that wait to be handed out, at most."""
+
+
+class Topical(Broadcast, trio.abc.SendChannel[bytes]):
+    """Send each message to the peers that have subscribed to what it, or its first frame, begins with."""
+
+    def __init__(self, **options: Unpack[OptionArguments]) -> None:
+        super().__init__(**options)
+        self._special = False
+        """Options ask for more of a look than the hot path has."""
+        self._subscriptions = Subscriptions(self._hand_out)
+        self._may_wait = True
+        """No peer is in this process."""
+        self._waiting: list[Message] | None = None
+        """What was sent in this tick; None while it is quiet, and when nothing may wait."""
+        self._something_waits = trio.lowlevel.ParkingLot()
+        self._handing: trio.CancelScope | None = None
+
+    async def send(self, message: bytes) -> None:
+        """Send a message of one frame to all who have subscribed to what it begins with.
+
+        Waits for nobody: a peer whose queue is full does not get it, which is counted and reported; with
+        ``xpub_nodrop`` it waits instead. A send is a checkpoint only at every 256th message. Raises TypeError for
+        anything but bytes and ``trio.ClosedResourceError``.
+        """
+        if not self._send_run or type(message) is not bytes:
+            await self._send(message if type(message) is bytes else as_frame(message))
+            return
+        waiting = self._waiting
+        if waiting is not None:
+            self._send_run -= 1
+            waiting.append(message)
+            return
+        if self._thread != get_ident():
+            self._complain()
+        self._send_run -= 1
+        wire = None
+        known = self._subscriptions
+        for pipe in known.remembered[message[known.beginning]]:
+            lane = pipe.outbox
+            if lane.stalled:
+                self._miss(pipe)
+                continue
+            if pipe.wired:
+                if wire is None:
+                    wire = self._header_of(len(message)) + message
+                lane.append(wire)
+            else:
+                lane.append(message)
+            if lane.asleep:
+                lane.wake()
+            if len(lane) >= lane.limit:
+                self._full(pipe)
+        if self._may_wait:
+            self._let_wait()
+
+    async def send_multipart(self, frames: Iterable[Buffer]) -> None:
+        """Send a message of one or more frames to all who have subscribed to what its first begins with.
+
+        Otherwise as `send`.
+        """
+        if (
+            not self._send_run
+            or type(frames) is not list
+            or set(map(type, frames)) != ONLY_BYTES
+            or self._thread != get_ident()
+        ):
+            await self._send(as_message(frames), "send_multipart")
+            return
+        self._send_run -= 1
+        self._hand(as_message(frames))
+
+    def send_nowait(self, message: bytes) -> None:
+        """As `send`; raises ``trio.WouldBlock`` where that would wait, which is only with ``xpub_nodrop``."""
+        self._check_open()
+        self._send_at_once(as_frame(message))
+
+    def send_multipart_nowait(self, frames: Iterable[Buffer]) -> None:
+        """As `send_multipart`; raises ``trio.WouldBlock`` where that would wait, which is only with ``xpub_nodrop``."""
+        self._check_open()
+        self._send_at_once(as_message(frames))
+
+    async def _send(self, message: Message, doing: str = "send") -> None:
+        await super()._send(message, doing)
+        if not self._special and self._send_turn > 0:  # the rest of the turn needs no other look around
+            self._send_run += self._send_turn
+            self._sent += self._send_turn
+            self._send_turn = 0
+
+    def _give(self, message: Message) -> None:
+        if self._special:
+            super()._give(message)
+        else:
+            self._sent += 1
+            self._send_turn -= 1
+            self._hand(message)
+
+    # -- handing out together ------------------------------------------------------------------------------
+
+    def _hand(self, message: Message) -> None:
+        """Have ``message`` go to its recipients, together with what waits."""
+        if self._waiting is None:
+            self._deliver(message, self._subscriptions.recipients(first_frame(message)))
+            if self._may_wait:
+                self._let_wait()
+            return
+        self._waiting.append(message)
+        if len(self._waiting) >= _MOST:
+            self._hand_out()
+
+    def _let_wait(self) -> None:
+        """Have what is sent until others have had their turn go out together."""
+        self._waiting = []
+        self._something_waits.unpark()
+        if self._handing is None:
+            self._handing = trio.CancelScope()
+            self._nursery.start_soon(self._hand_out_each_tick, self._handing)
+
+    @trio.lowlevel.enable_ki_protection
+    async def _hand_out_each_tick(self, scope: trio.CancelScope) -> None:
+        with scope:
+            while True:
+                while self._waiting is not None:
+                    await trio.lowlevel.checkpoint()
+                    if not self._waiting:
+                        self._waiting = None  # it is quiet again
+                    self._hand_out()
+                await self._something_waits.park()
+
+    def _hand_out(self) -> None:
+        """Give what waits to whom it is for."""
+        if not self._waiting:
+            return
+        waiting, self._waiting = self._waiting, []
+        for recipients, messages in self._sorted(waiting):
+            wires: list[Message] = []
+            for pipe in recipients:
+                if pipe.wired and not wires:
+                    wires += self._wires_of(messages)
+                self._extend(pipe, wires if pipe.wired else messages)
+        for pipe in self._pipes:
+            if pipe.outbox and pipe.outbox.asleep:
+                pipe.write()
+
+    def _sorted(self, messages: list[Message]) -> Iterator[tuple[Recipients, list[Message]]]:
+        """Return ``messages`` in order, those together that follow each other and are for the same peers."""
+        recipients = self._subscriptions.recipients_of(messages)
+        if recipients.count(recipients[0]) == len(recipients):
+            yield recipients[0], messages
+            return
+        for same, pairs in groupby(zip(recipients, messages, strict=True), itemgetter(0)):
+            yield same, [message for _, message in pairs]
+
+    def _extend(self, pipe: Pipe, messages: list[Message]) -> None:
+        lane = pipe.outbox
+        room = 0 if lane.stalled else lane.limit - len(lane)
+        lane.extend(messages if len(messages) <= room else messages[:room])
+        if len(messages) > room:
+            self._miss(pipe, len(messages) - room)
+        if len(lane) >= lane.limit:
+            self._full(pipe)
+
+    # -- what must see nothing wait ------------------------------------------------------------------------
+
+    def _wait_no_more(self) -> None:
+        self._hand_out()
+        self._waiting = None
+
+    def _pipe_connected(self, pipe: Pipe) -> None:
+        self._wait_no_more()
+        self._may_wait = self._may_wait and not pipe.in_process
+        super()._pipe_connected(pipe)
+
+    def _pipe_lost(self, pipe: Pipe) -> None:
+        self._hand_out()
+        self._may_wait = not any(other.in_process for other in self._pipes if other.connected)
+        super()._pipe_lost(pipe)
+
+    def _pipe_removed(self, pipe: Pipe) -> None:
+        self._hand_out()
+        super()._pipe_removed(pipe)
+
+    async def _flush(self, pipes: Collection[Pipe]) -> None:
+        self._hand_out()
+        await super()._flush(pipes)
+
+    def _stop(self) -> None:
+        self._wait_no_more()
+        if self._handing is not None:
+            self._handing.cancel()
+        super()._stop()
+
+    def statistics(self) -> Statistics:
+        """Return counters and queue lengths of this moment."""
+        self._hand_out()
+        return super().statistics()
