@@ -6,7 +6,6 @@ It knows neither routing, which the patterns built on it are, nor framing, which
 from __future__ import annotations
 
 import logging
-from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import partial
@@ -20,7 +19,8 @@ from . import absent, home
 from . import endpoint as endpoints
 from .links import dialer, inproc, listener, writing
 from .links.owner import Owner
-from .monitor import Closed, Dropped, Event, Listening, Statistics
+from .losses import Losses
+from .monitor import Closed, Event, Listening, Statistics
 from .monitors import Monitors
 from .options import OptionArguments, Options, from_arguments
 from .pipe import Lane, Pipe
@@ -80,9 +80,7 @@ class Socket(home.Resident):
         """Messages counted as received before they are."""
         self._past_bytes_out = 0
         self._past_bytes_in = 0
-        self._dropped: Counter[str] = Counter()
-        self._left: Counter[tuple[str, str]] = Counter()
-        self._parting = ""
+        self._losses = Losses(self._monitors)
         self._reconnects = 0
 
     # -- life ----------------------------------------------------------------------------------------------
@@ -159,20 +157,15 @@ class Socket(home.Resident):
                 await self._flush(list(self._pipes))
                 parting = f"nothing was taken for {self.options.linger:g} s; linger= sets how long to wait"
         finally:
-            self._parting = parting
+            self._losses.parting = parting
             with trio.CancelScope(shield=True):
                 for place in self._places:
                     place.scope.cancel()
                 while self._places:
                     await self._places_changed.park()
             self._monitors.close()
-            self._say_what_is_lost(logging.WARNING if flush else logging.INFO)
+            self._losses.say(logging.WARNING if flush else logging.INFO)
             self._finished.set()
-
-    def _say_what_is_lost(self, level: int) -> None:
-        for (who, why), count in self._left.items():
-            messages = "message" if count == 1 else "messages"
-            log.log(level, "%s closed and dropped %d unsent %s for %s: %s", self._name, count, messages, who, why)
 
     async def _flush(self, pipes: Collection[Pipe]) -> None:
         """Wait until the kernel has what is in ``pipes``, or nothing moves for ``linger`` seconds."""
@@ -352,22 +345,17 @@ class Socket(home.Resident):
         return f"{count} peers are gone, and nobody has received what they sent: nobody else is taken until it is"
 
     def _drop(self, pipe: Pipe, count: int, reason: str) -> None:
-        if not count:
-            return
-        self._dropped[reason] += count
-        self._monitors.report(Dropped(endpoint=pipe.endpoint, count=count, reason=reason))
-        if self._closing:
-            trouble = self._monitors.trouble.get(pipe.endpoint, "no answer yet")
-            who = pipe.peer or f"{pipe.endpoint}, which was never reached ({trouble})"
-            self._left[who, self._parting or reason] += count
+        if count and self._closing:
+            self._losses.leave(pipe, count, reason)
+        elif count:
+            self._losses.count(pipe.endpoint, count, reason)
 
     def _drop_unreceivable(self, pipe: Pipe, count: int) -> None:
         self._drop(pipe, count, f"{self.socket_type} does not receive")
 
     def _drop_unsent(self, count: int, reason: str) -> None:
         """Count messages that were for nobody there is."""
-        self._dropped[reason] += count
-        self._monitors.report(Dropped(endpoint="", count=count, reason=reason))
+        self._losses.count("", count, reason)
 
     # -- what patterns override ----------------------------------------------------------------------------
 
@@ -433,7 +421,7 @@ class Socket(home.Resident):
             bytes_in=self._past_bytes_in + sum(peer.bytes_in for peer in peers),
             queued_out=sum(peer.queued_out for peer in peers),
             queued_in=sum(peer.queued_in for peer in peers) + sum(pipe.unreceived for pipe in self._gone()),
-            dropped=MappingProxyType(dict(self._dropped)),
+            dropped=MappingProxyType(dict(self._losses.dropped)),
             reconnects=self._reconnects,
         )
 

@@ -25,6 +25,7 @@ FILES = {
     "absent": "values",
     "pipe": "pipe",
     "home": "pipe",
+    "losses": "pipe",
     "monitors": "pipe",
     "places": "pipe",
     "socket": "socket",

@@ -1,0 +1,45 @@
+"""What was lost, and why? Messages that a socket dropped, by reason; those it still held when it closed, for whom."""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+
+from attrs import define, field
+
+from .monitor import Dropped
+from .monitors import Monitors
+from .pipe import Pipe
+
+log = logging.getLogger("mq")
+
+
+@define(eq=False)
+class Losses:
+    """The losses of a socket, which its ``monitors`` are told of."""
+
+    monitors: Monitors
+    dropped: Counter[str] = field(factory=Counter)
+    """How many, by reason."""
+    parting: str = ""
+    """Why what is left when the socket has closed was not sent."""
+    _left: Counter[tuple[str, str]] = field(factory=Counter)
+
+    def count(self, endpoint: str, count: int, reason: str) -> None:
+        """Count messages that were dropped."""
+        self.dropped[reason] += count
+        self.monitors.report(Dropped(endpoint=endpoint, count=count, reason=reason))
+
+    def leave(self, pipe: Pipe, count: int, reason: str) -> None:
+        """Count messages that ``pipe`` held when its socket closed: they were dropped, and the log is to say so."""
+        self.count(pipe.endpoint, count, reason)
+        trouble = self.monitors.trouble.get(pipe.endpoint, "no answer yet")
+        who = pipe.peer or f"{pipe.endpoint}, which was never reached ({trouble})"
+        self._left[who, self.parting or reason] += count
+
+    def say(self, level: int) -> None:
+        """Have the log say what was left."""
+        for (who, why), count in self._left.items():
+            messages = "message" if count == 1 else "messages"
+            text = "%s closed and dropped %d unsent %s for %s: %s"
+            log.log(level, text, self.monitors.name, count, messages, who, why)
