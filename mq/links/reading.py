@@ -24,13 +24,13 @@ from .writing import Writer
 
 _SMALL_READ = 64 * 1024
 
-_GUARD = 0.01, 0.3
+_GUARD = 0.01, 0.15
 """Seconds that a receiver may be away before the reader's task watches the connection: at least, and at most."""
 
 _PLENTY = 1000
 """Messages that who receives will be busy with for a while."""
 
-_PAUSE = 0.001, 0.3
+_PAUSE = 0.001, 0.15
 """Seconds between two reads when there are plenty: at least, and at most."""
 
 # glibc asks the system for each large block anew, which costs more than to receive into it, until it has seen a larger
