@@ -43,7 +43,7 @@ def ignored(_: str) -> None:
 class Lane(deque[Message]):
     """Messages in one direction. ``len(lane)`` is what the high-water mark counts."""
 
-    __slots__ = ("asleep", "capacity", "lent", "limit", "low", "resume", "stalled", "wake")
+    __slots__ = ("_few", "asleep", "capacity", "lent", "limit", "low", "resume", "stalled", "wake")
 
     capacity: int
     """The high-water mark."""
@@ -61,6 +61,7 @@ class Lane(deque[Message]):
     def __init__(self, high_water: int) -> None:
         super().__init__()
         self.lent = 0
+        self._few = UNLIMITED
         self.set_limit(high_water)
         self.asleep = True
         self.wake = nobody
@@ -95,12 +96,17 @@ class Lane(deque[Message]):
             self.stalled = False
             self.resume()
 
+    def reopen_at(self, few: int) -> None:
+        """Have a producer that has stopped be started again when no more than ``few`` are there, or half of them."""
+        self._few = few
+        self.lend(self.lent)
+
     def lend(self, count: int) -> None:
         """Say that ``count`` messages were taken out and still count. Who took them sees to starting the producer."""
         self.lent = count
         self.limit = self.capacity - count
         # ZeroMQ's rule: a full lane opens again when half of it is gone, not for every single message.
-        self.low = -1 if count else self.capacity // 2
+        self.low = -1 if count else min(self.capacity // 2, self._few)
 
 
 @define(eq=False)

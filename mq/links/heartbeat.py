@@ -61,7 +61,7 @@ async def watch(link: StreamLink, pipe: Pipe, options: Options) -> None:
 async def _still_silent(reader: Reader) -> bool:
     """Return whether there is nothing to be heard even now. A run that was held up may have yet to look."""
     heard_before = reader.heard
-    reader.watch()
+    reader.take_the_watch()
     await trio.sleep(_LOOK)
     return reader.heard == heard_before and not reader.stalled
 
@@ -84,7 +84,10 @@ async def watch_time_to_live(link: StreamLink) -> None:
             await seat.park()
         if not scope.cancelled_caught:
             continue
-        if reader.heard == heard_before and await _still_silent(reader):
-            reader.end(f"heartbeat: nothing received for {patience:g} s, the time to live in the peer's last PING")
-            return
+        if reader.heard == heard_before:
+            if await _still_silent(reader):
+                reader.end(f"heartbeat: nothing received for {patience:g} s, the time to live in the peer's last PING")
+                return
+            if reader.heard == heard_before:
+                continue  # nothing is read for now, so that its time begins anew
         await seat.park()

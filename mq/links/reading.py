@@ -90,8 +90,8 @@ class Reader:
         """Read until the connection ends, and return why it did."""
         pipe = self._pipe
         pipe.inbox.resume = self._seat.wake
-        pipe.inbox.low = min(pipe.inbox.low, _PLENTY // 2)
-        pipe.stir = self._stream.stir
+        pipe.inbox.reopen_at(_PLENTY // 2)
+        pipe.stir = self._stir
         self._reason = early.fault
         self._take_in(early.messages)
         try:
@@ -108,10 +108,15 @@ class Reader:
             pipe.inbox.stalled = False
         return self._reason
 
-    def watch(self) -> None:
+    def take_the_watch(self) -> None:
         """Have our task watch the connection, unless a receiver does right now."""
         if self._guard and not self._attended:
             self._leave_to_us()
+
+    def _stir(self) -> None:
+        """Have our task watch the connection, and a receiver that does right now come back. Stands in `Pipe.stir`."""
+        self.take_the_watch()
+        self._stream.stir()
 
     def end(self, reason: str) -> None:
         """Have `run` return ``reason``, at once: what has come and had no room is received all the same."""
@@ -289,7 +294,11 @@ class Reader:
         else:
             self._backlog = []
         translate = self._pipe.translate
-        self._pipe.inbox.extend(some if translate is None else translate(some))
+        if translate is not None:
+            some = translate(some)
+            if not some:  # who waits for it sleeps on, and will not read
+                self._pipe.wanted = False
+        self._pipe.inbox.extend(some)
 
     def _deliver(self) -> None:
         """Put into the inbox what it has room for."""

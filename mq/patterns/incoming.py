@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import deque
-from collections.abc import Callable, Collection
+from collections.abc import Awaitable, Callable, Collection
 from functools import partial
 from threading import get_ident
 from typing import Any, Unpack
@@ -12,7 +12,7 @@ from typing import Any, Unpack
 import trio
 from trio.lowlevel import checkpoint
 
-from ..errors import MultipartMessage
+from ..errors import MultipartMessage, WrongThread
 from ..message import Message
 from ..options import OptionArguments
 from ..pipe import REPLACED, Lane, Pipe
@@ -27,15 +27,15 @@ _CROWD = 16
 Each waits long for its turn anyway, and what is sent back to it goes out together, rather than one write for each.
 """
 
-_FEW = 31
-"""Messages more than one, at most."""
+_MOST_MORE = 31
+"""Messages more than one that a peer in a crowd has received in a row, at most."""
 
 _READ = 16
 """Messages of a turn that a read without a wait takes as long as."""
 
 
 class Receiver(Socket):
-    """Receive one message from each peer that has some, in turn; wait while none has.
+    """Receive one message from each peer that has some, in turn, or a few in a crowd of peers; wait while none has.
 
     Messages that came before a peer left are still received.
 
@@ -47,8 +47,8 @@ class Receiver(Socket):
     A pattern that must look at what comes, whether or not somebody receives, is ``_eager``: its ``_fetch`` is called at
     every arrival.
 
-    While a single peer has something, the next few calls are granted a run: they take from its queue with no other
-    look around, not even at their thread: to take is harmless in any. Whatever changes the picture ends the run.
+    While a single peer has something, or it is the turn of one in a crowd, the next few calls are granted a run: they
+    take from its queue with no other look around, not even at their thread. Whatever changes the picture ends the run.
     """
 
     _translates = False
@@ -71,22 +71,22 @@ class Receiver(Socket):
         if self._thread != get_ident():
             self._complain()
         if self._receive_turn <= 0:
-            await checkpoint()
-            self._receive_turn = TURN
+            await self._let_others_run()
         if self._readable:
-            return self._pop()
-        while not self._readable:
-            if await self._wait(doing):
-                self._receive_turn = TURN
-            else:
-                self._receive_turn -= _READ
-                if self._receive_turn <= 0:
-                    await checkpoint()
-                    self._receive_turn = TURN
-        message = self._pop()
-        if self._readable:  # more has come than receivers were woken for
-            self._receivers.unpark()
+            message = self._pop()
+        else:
+            while not self._readable:
+                await self._wait(doing)
+            message = self._pop()
+            if self._readable:  # more has come than receivers were woken for
+                self._receivers.unpark()
+        if self._only_peer is not None:
+            self._only_peer.wanted = not self._receivers
         return message
+
+    async def _let_others_run(self) -> None:
+        await checkpoint()
+        self._receive_turn = TURN
 
     async def _until_receivable(self, doing: str) -> None:
         """Wait until a message is there, and take none."""
@@ -101,24 +101,29 @@ class Receiver(Socket):
         self._receive_turn = TURN
         return self._readable
 
-    async def _wait(self, doing: str) -> bool:
-        """Wait until something may be there: read the only peer's connection here if that is possible.
-
-        Returns whether other tasks had their turn meanwhile.
-        """
+    async def _wait(self, doing: str) -> None:
+        """Wait until something may be there: read the only peer's connection here if that is possible."""
         pipe = self._only_peer
         if pipe is not None and pipe.read is not None and not self._receivers and not self._closing:
-            self._reading = pipe
-            try:
-                return await pipe.read()
-            finally:
-                self._reading = None
+            await self._read(pipe.read, pipe)
+            return
         if self._reading is not None:  # two tasks want what comes, so neither shall keep it to itself
             self._reading.stir()
         if pipe is not None:
             pipe.wanted = not self._receivers
         await self._park(self._receivers, doing)
-        return True
+        self._receive_turn = TURN
+
+    async def _read(self, read: Callable[[], Awaitable[bool]], pipe: Pipe) -> None:
+        """Read the connection of ``pipe`` in this task. Without a wait, that is a part of a turn."""
+        self._reading = pipe
+        try:
+            waited = await read()
+        finally:
+            self._reading = None
+        self._receive_turn = TURN if waited else self._receive_turn - _READ
+        if self._receive_turn <= 0:
+            await self._let_others_run()
 
     def _pop(self) -> Any:
         ring = self._readable
@@ -129,11 +134,14 @@ class Receiver(Socket):
         self._receive_turn -= 1
         pipe = ring[0]
         inbox = pipe.inbox
-        message = pipe.ready.popleft()
+        try:
+            message = pipe.ready.popleft()
+        except IndexError:
+            self._received -= 1
+            self._empty(pipe)
+            raise WrongThread(f"another thread has received from this {self._name}, which is this thread's") from None
         if inbox.stalled and len(inbox) <= inbox.low:
-            pipe.wanted = pipe is self._only_peer and not self._receivers
-            inbox.stalled = False
-            inbox.resume()
+            inbox.reopen()
         if not pipe.ready:
             self._empty(pipe)
         if len(ring) == 1:
@@ -141,7 +149,7 @@ class Receiver(Socket):
         elif pipe.readable:
             ring.rotate(-1)
             if len(ring) >= _CROWD:
-                self._grant_run(pipe, min(len(ring) // _CROWD, _FEW))
+                self._grant_run(pipe, min(len(ring) // _CROWD, _MOST_MORE))
         return message
 
     def _grant_run(self, pipe: Pipe, most: int) -> None:
@@ -170,7 +178,6 @@ class Receiver(Socket):
                 return
         self._readable.popleft()
         pipe.readable = False
-        pipe.wanted = pipe is self._only_peer and not self._receivers
         pipe.inbox.asleep = True
         if pipe.inbox:  # a producer in another thread was just there
             self._arrived(pipe)
@@ -278,6 +285,8 @@ class Receiver(Socket):
             kept = list(filter(wanted, pipe.ready))
             pipe.ready.clear()
             pipe.ready.extend(kept)
+            if len(pipe.inbox) <= pipe.inbox.low:
+                pipe.inbox.reopen()
             if not kept:
                 self._readable.remove(pipe)
                 self._readable.appendleft(pipe)
@@ -314,16 +323,17 @@ class Choosy(Receiver):
 
     _told = False
 
-    async def _wait(self, doing: str) -> bool:
+    async def _wait(self, doing: str) -> None:
         if self._told or not self._deaf():
-            return await super()._wait(doing)
+            await super()._wait(doing)
+            return
         with trio.move_on_after(PATIENCE):
-            return await super()._wait(doing)
+            await super()._wait(doing)
+            return
         why = self._deaf()
         if why:
             self._told = True
             log.warning("%s.%s() waits: %s", self._name, doing, why)
-        return True
 
     def _deaf(self) -> str:
         """Return why nothing can come, as long as nothing can."""

@@ -45,9 +45,6 @@ class Publisher(Topical):
         if own.last_values and own.invert_matching:
             raise ValueError("last_values and invert_matching exclude each other: a subscription refuses messages then")
         self._last: dict[bytes, Message] = {}
-        self._special = bool(
-            own.xpub_nodrop or own.invert_matching or own.conflate or own.last_values or own.xpub_manual_last_value
-        )
 
     async def wait_subscribed(self, topic: bytes | None = b"", n: int = 1) -> None:
         """Wait until a message that is ``topic``, or begins with it, would go to at least ``n`` peers.

@@ -36,14 +36,14 @@ class _InTurn(FairQueueMultipart):
         self._check_hearing()
         return super()._pop()
 
-    async def _wait(self, doing: str) -> bool:
+    async def _wait(self, doing: str) -> None:
         self._check_open()
         self._check_hearing()
         if self._hearing:
             raise trio.BusyResourceError(f"another task is receiving from this {self._name}; {self._instead}")
         self._hearing = True
         try:
-            return await super()._wait(doing)
+            await super()._wait(doing)
         finally:
             self._hearing = False
 
@@ -142,6 +142,7 @@ class Req(Notices, Sender, Requester, _InTurn, trio.abc.Channel[bytes]):
             if self._awaited is pipe and not pipe.ready and frames[: len(envelope)] == envelope and body:
                 pipe.ready.append(message_of(body))
             else:
+                pipe.wanted = False  # who waits for the reply sleeps on, and will not read
                 self._drop(pipe, 1, UNAWAITED)
 
     def _forget(self, pipe: Pipe, reason: str) -> None:

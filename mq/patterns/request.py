@@ -94,11 +94,7 @@ class Requester(RoundRobinMultipart, Receiver):
             self._check_open()
             pipe = self._only_peer
             if pipe is not None and pipe.read is not None and self._reading is None and not self._receivers:
-                self._reading = pipe
-                try:
-                    await pipe.read()
-                finally:
-                    self._reading = None
+                await self._read(pipe.read, pipe)
             else:
                 if pipe is not None:
                     pipe.wanted = len(self._asked) == 1 and not self._receivers
@@ -144,9 +140,9 @@ class Requester(RoundRobinMultipart, Receiver):
         asked.seat.unpark_all()
         return True
 
-    async def _wait(self, doing: str) -> bool:
+    async def _wait(self, doing: str) -> None:
         try:
-            return await super()._wait(doing)
+            await super()._wait(doing)
         finally:
             self._pass_the_watch_on()
 

@@ -23,7 +23,7 @@ from .fanout import Broadcast
 from .subscriptions import Recipients, Subscriptions
 
 _MOST = 1000
-"""Messages that wait to be handed out, at most."""
+"""Messages that wait to be handed out, about, if the high-water mark allows so many."""
 
 
 class Topical(Broadcast, trio.abc.SendChannel[bytes]):
@@ -31,15 +31,20 @@ class Topical(Broadcast, trio.abc.SendChannel[bytes]):
 
     def __init__(self, **options: Unpack[OptionArguments]) -> None:
         super().__init__(**options)
-        self._special = False
+        own = self.options
+        self._special = bool(
+            own.xpub_nodrop or own.invert_matching or own.conflate or own.last_values or own.xpub_manual_last_value
+        )
         """Options ask for more of a look than the hot path has."""
         self._subscriptions = Subscriptions(self._hand_out)
         self._may_wait = True
         """No peer is in this process."""
         self._waiting: list[Message] | None = None
         """What was sent in this tick; None while it is quiet, and when nothing may wait."""
+        self._most_waiting = min(own.send_hwm or _MOST, _MOST)
         self._something_waits = trio.lowlevel.ParkingLot()
-        self._handing: trio.CancelScope | None = None
+        self._hand_out_scope: trio.CancelScope | None = None
+        """That of the task which hands out, once there is one."""
 
     async def send(self, message: bytes) -> None:
         """Send a message of one frame to all who have subscribed to what it begins with.
@@ -109,9 +114,10 @@ class Topical(Broadcast, trio.abc.SendChannel[bytes]):
         self._end_send_run()
         await super()._send(message, doing)
         if not self._special and self._send_turn > 0:  # the rest of the turn needs no other look around
-            self._sent += self._send_turn - self._send_run  # the run is another task's, which came meanwhile
-            self._send_run = self._send_turn
-            self._send_turn = 0
+            run = min(self._send_turn, self._most_waiting)
+            self._sent += run - self._send_run  # the one before is another task's, which came meanwhile
+            self._send_run = run
+            self._send_turn -= run
 
     def _give(self, message: Message) -> None:
         if self._special:
@@ -124,67 +130,78 @@ class Topical(Broadcast, trio.abc.SendChannel[bytes]):
     # -- handing out together ------------------------------------------------------------------------------
 
     def _hand(self, message: Message) -> None:
-        """Have ``message`` go to its recipients, together with what waits."""
+        """Have ``message`` go to its recipients: together with others if it is not the first in this tick."""
         if self._waiting is None:
             self._deliver(message, self._subscriptions.recipients(first_frame(message)))
             if self._may_wait:
                 self._let_wait()
             return
         self._waiting.append(message)
-        if len(self._waiting) >= _MOST:
+        if len(self._waiting) >= self._most_waiting:
             self._hand_out()
 
     def _let_wait(self) -> None:
         """Have what is sent until others have had their turn go out together."""
         self._waiting = []
         self._something_waits.unpark()
-        if self._handing is None:
-            self._handing = trio.CancelScope()
-            self._nursery.start_soon(self._hand_out_each_tick, self._handing)
+        if self._hand_out_scope is None:
+            self._hand_out_scope = trio.CancelScope()
+            self._nursery.start_soon(self._hand_out_each_tick, self._hand_out_scope)
 
     @trio.lowlevel.enable_ki_protection
     async def _hand_out_each_tick(self, scope: trio.CancelScope) -> None:
+        idle = False
         with scope:
             while True:
-                while self._waiting is not None:
-                    await trio.lowlevel.checkpoint()
-                    if not self._waiting:
-                        self._waiting = None  # it is quiet again
+                if self._waiting:
                     self._hand_out()
-                await self._something_waits.park()
+                    idle = False
+                elif idle:  # for a whole tick, in which every task had its turn
+                    self._waiting = None
+                    await self._something_waits.park()
+                    idle = False
+                else:
+                    idle = True
+                await trio.lowlevel.checkpoint()
 
     def _hand_out(self) -> None:
-        """Give what waits to whom it is for."""
+        """Give what waits to whom it is for, and have it written."""
         if not self._waiting:
             return
         waiting, self._waiting = self._waiting, []
-        for recipients, messages in self._sorted(waiting):
-            wires: list[Message] = []
-            for pipe in recipients:
-                if pipe.wired and not wires:
-                    wires += self._wires_of(messages)
-                self._extend(pipe, wires if pipe.wired else messages)
-        for pipe in self._pipes:
+        changed: set[Pipe] = set()
+        for recipients, messages in self._by_recipients(waiting):
+            self._extend(recipients, messages)
+            changed |= recipients
+        for pipe in changed:
             if pipe.outbox and pipe.outbox.asleep:
                 pipe.write()
 
-    def _sorted(self, messages: list[Message]) -> Iterator[tuple[Recipients, list[Message]]]:
+    def _by_recipients(self, messages: list[Message]) -> Iterator[tuple[Recipients, list[Message]]]:
         """Return ``messages`` in order, those together that follow each other and are for the same peers."""
         recipients = self._subscriptions.recipients_of(messages)
         if recipients.count(recipients[0]) == len(recipients):
             yield recipients[0], messages
             return
-        for same, pairs in groupby(zip(recipients, messages, strict=True), itemgetter(0)):
+        for same, pairs in groupby(zip(recipients, messages, strict=False), itemgetter(0)):
             yield same, [message for _, message in pairs]
 
-    def _extend(self, pipe: Pipe, messages: list[Message]) -> None:
-        lane = pipe.outbox
-        room = 0 if lane.stalled else lane.limit - len(lane)
-        lane.extend(messages if len(messages) <= room else messages[:room])
-        if len(messages) > room:
-            self._miss(pipe, len(messages) - room)
-        if len(lane) >= lane.limit:
-            self._full(pipe)
+    def _extend(self, recipients: Recipients, messages: list[Message]) -> None:
+        """Queue for each of ``recipients`` as many of ``messages`` as there is room for."""
+        wires: list[Message] = []
+        count = len(messages)
+        for pipe in recipients:
+            lane = pipe.outbox
+            room = 0 if lane.stalled else max(0, lane.limit - len(lane))
+            fits = min(room, count)
+            if fits < count:
+                self._miss(pipe, count - fits)
+            if pipe.wired and len(wires) < fits:
+                wires += self._wires_of(messages[len(wires) : fits])
+            some = wires if pipe.wired else messages
+            lane.extend(some if fits == len(some) else some[:fits])
+            if fits == room:
+                self._full(pipe)
 
     # -- what must see nothing wait ------------------------------------------------------------------------
 
@@ -212,11 +229,16 @@ class Topical(Broadcast, trio.abc.SendChannel[bytes]):
 
     def _stop(self) -> None:
         self._wait_no_more()
-        if self._handing is not None:
-            self._handing.cancel()
+        if self._hand_out_scope is not None:
+            self._hand_out_scope.cancel()
         super()._stop()
+
+    def _evict(self) -> None:
+        super()._evict()
+        self._waiting = None
 
     def statistics(self) -> Statistics:
         """Return counters and queue lengths of this moment."""
-        self._hand_out()
+        if self._thread == get_ident():
+            self._hand_out()
         return super().statistics()
