@@ -94,6 +94,11 @@ class Overflow(Socket):
             self._check_open()
             self._send_turn = TURN
 
+    def _end_send_run(self) -> None:
+        self._sent -= self._send_run
+        self._send_turn += self._send_run
+        self._send_run = 0
+
     def _writable(self, pipe: Pipe) -> None:
         super()._writable(pipe)
         self._report_missed(pipe)
@@ -112,9 +117,8 @@ class Overflow(Socket):
 
     def _stop(self) -> None:
         super()._stop()
+        self._end_send_run()
         self._send_turn = 0  # hot paths look no further
-        self._sent -= self._send_run
-        self._send_run = 0
         for pipe in list(self._missed):
             self._report_missed(pipe)
         self._room.unpark_all()

@@ -106,10 +106,11 @@ class Topical(Broadcast, trio.abc.SendChannel[bytes]):
         self._send_at_once(as_message(frames))
 
     async def _send(self, message: Message, doing: str = "send") -> None:
+        self._end_send_run()
         await super()._send(message, doing)
         if not self._special and self._send_turn > 0:  # the rest of the turn needs no other look around
-            self._send_run += self._send_turn
-            self._sent += self._send_turn
+            self._sent += self._send_turn - self._send_run  # the run is another task's, which came meanwhile
+            self._send_run = self._send_turn
             self._send_turn = 0
 
     def _give(self, message: Message) -> None:

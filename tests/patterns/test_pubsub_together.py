@@ -142,6 +142,31 @@ async def test_sending_without_end_keeps_no_more_than_the_limit(wire_endpoint: s
         assert pub.statistics().messages_out == 5000
 
 
+async def test_a_turn_ends_whatever_was_sent_before(wire_endpoint: str, deadline: None) -> None:
+    turns = 0
+
+    async def others() -> None:
+        nonlocal turns
+        while True:
+            await trio.lowlevel.checkpoint()
+            turns += 1
+
+    async with subscribed(mq.Pub(), mq.Sub(), wire_endpoint, b"") as (pub, _), trio.open_nursery() as nursery:
+        nursery.start_soon(others)
+        for message in numbered(256):
+            await pub.send(bytearray(message))
+        assert turns <= 5
+        async with trio.open_nursery() as senders:
+            for message in numbered(600):
+                senders.start_soon(pub.send, message)
+        before = turns
+        for message in numbered(2560):
+            await pub.send(message)
+        assert turns - before >= 9
+        assert pub.statistics().messages_out == 256 + 600 + 2560
+        nursery.cancel_scope.cancel()
+
+
 async def test_a_block_that_is_cancelled_leaves_nothing_that_hands_out(wire_endpoint: str, deadline: None) -> None:
     with trio.CancelScope() as scope:
         async with subscribed(mq.Pub(), mq.Sub(), wire_endpoint, b"") as (pub, _):
