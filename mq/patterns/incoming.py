@@ -282,6 +282,8 @@ class Receiver(Socket):
                 self._readable.remove(pipe)
                 self._readable.appendleft(pipe)
                 self._empty(pipe)
+                if not pipe.inbox:
+                    pipe.inbox.reopen()
 
     # -- leaving -------------------------------------------------------------------------------------------
 
