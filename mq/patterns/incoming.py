@@ -53,11 +53,14 @@ class Receiver(Socket):
 
     _translates = False
     _eager = False
+    _reads = True
+    """Who receives may read the connection: what comes is of no use to anybody else."""
 
     def __init__(self, **options: Unpack[OptionArguments]) -> None:
         super().__init__(**options)
         if self.options.conflate:
             self._translates = self._eager = True
+            self._reads = False  # the newest is to be found, however old what is read next
         self._readable: deque[Pipe] = deque()
         self._receivers = trio.lowlevel.ParkingLot()
         self._receive_turn = TURN
@@ -114,15 +117,29 @@ class Receiver(Socket):
             finally:
                 self._reading = None
         if self._reading is not None:  # two tasks want what comes, so neither shall keep it to itself
-            self._reading.stir()
+            self._reading.watch()
         if pipe is not None:
-            pipe.wanted = not self._receivers
+            self._want(pipe)
         await self._park(self._receivers, doing)
         return True
+
+    def _want(self, pipe: Pipe) -> None:
+        """Say whether who receives would rather read the connection itself."""
+        pipe.wanted = self._reads and pipe is self._only_peer and not self._receivers
+
+    def _offered(self) -> None:
+        """Who waits may read the only peer's connection."""
+        self._receivers.unpark()
+
+    def _pipe_connected(self, pipe: Pipe) -> None:
+        super()._pipe_connected(pipe)
+        pipe.offer = self._offered
 
     def _pop(self) -> Any:
         ring = self._readable
         if not ring:
+            if self._only_peer is not None:  # who does not wait does not read
+                self._only_peer.watch()
             raise trio.WouldBlock
         self._end_run()
         self._received += 1
@@ -131,7 +148,7 @@ class Receiver(Socket):
         inbox = pipe.inbox
         message = pipe.ready.popleft()
         if inbox.stalled and len(inbox) <= inbox.low:
-            pipe.wanted = pipe is self._only_peer and not self._receivers
+            self._want(pipe)
             inbox.stalled = False
             inbox.resume()
         if not pipe.ready:
@@ -170,7 +187,7 @@ class Receiver(Socket):
                 return
         self._readable.popleft()
         pipe.readable = False
-        pipe.wanted = pipe is self._only_peer and not self._receivers
+        self._want(pipe)
         pipe.inbox.asleep = True
         if pipe.inbox:  # a producer in another thread was just there
             self._arrived(pipe)
@@ -202,7 +219,7 @@ class Receiver(Socket):
     def _rouse(self, pipe: Pipe, count: int) -> None:
         """Let receivers go on: ``count`` messages have come from ``pipe``."""
         if self._reading is not None and self._reading is not pipe:
-            self._reading.stir()
+            self._reading.watch()
         self._receivers.unpark(count=count)
 
     # -- making something else of it -----------------------------------------------------------------------
@@ -308,7 +325,7 @@ class Receiver(Socket):
         self._readable.clear()
         self._receivers.unpark_all()
         if self._reading is not None:
-            self._reading.stir()
+            self._reading.watch()
 
 
 class Choosy(Receiver):

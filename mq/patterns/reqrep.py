@@ -149,7 +149,7 @@ class Req(Notices, Sender, Requester, _InTurn, trio.abc.Channel[bytes]):
         if self._awaited is pipe:
             self._receivers.unpark_all()
             if self._reading is pipe:
-                pipe.stir()
+                pipe.watch()
 
 
 class Rep(Notices, Sender, Overflow, Service, _InTurn, trio.abc.Channel[bytes]):
