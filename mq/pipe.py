@@ -142,8 +142,10 @@ class Pipe:
     """
     write: Callable[[], object] = nobody
     """Have what is in the outbox, which is asleep, written at once."""
-    stir: Callable[[], object] = nobody
-    """Have who is in `read` come back at once."""
+    watch: Callable[[], object] = nobody
+    """Have its link read what it sends; who is in `read` comes back at once."""
+    offer: Callable[[], object] = nobody
+    """Called when `read` may be called again, as who still waits would rather."""
     wanted: bool = False
     """One task receives from this peer alone, and would rather have read by itself."""
     in_flight: int = 0

@@ -326,9 +326,9 @@ class Socket(home.Resident):
     def _find_only_peer(self) -> None:
         connected = (pipe for pipe in self._pipes if pipe.connected)
         before, self._only_peer = self._only_peer, next(connected) if self._peer_count == 1 else None
-        if before is not None and self._only_peer is None:  # whoever receives waits for others, too
+        if before is not None and before is not self._only_peer:
             before.wanted = False
-            before.stir()
+            before.watch()
 
     def _forget(self, pipe: Pipe, reason: str) -> None:
         """Remove ``pipe``, and count what was not sent. What was received stays readable."""

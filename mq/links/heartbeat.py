@@ -61,7 +61,7 @@ async def watch(link: StreamLink, pipe: Pipe, options: Options) -> None:
 async def _still_silent(reader: Reader) -> bool:
     """Return whether there is nothing to be heard even now. A run that was held up may have yet to look."""
     heard_before = reader.heard
-    reader.take_the_watch()
+    reader.watch()
     await trio.sleep(_LOOK)
     return reader.heard == heard_before and not reader.stalled
 

@@ -74,6 +74,8 @@ class Reader:
         """Receivers read; our task stands guard."""
         self._attended = False
         """One is at it right now."""
+        self._recalled = False
+        """It is to leave the next read to us."""
         self._away = Patience(*_GUARD)
         self._ahead = Patience(*_PAUSE)
         self._timed = False
@@ -91,7 +93,7 @@ class Reader:
         pipe = self._pipe
         pipe.inbox.resume = self._seat.wake
         pipe.inbox.reopen_at(_PLENTY // 2)
-        pipe.stir = self._stir
+        pipe.watch = self.watch
         self._reason = early.fault
         self._take_in(early.messages)
         try:
@@ -104,19 +106,20 @@ class Reader:
                     await self._watch()
         finally:
             pipe.read = None
+            pipe.watch = nobody
             pipe.inbox.resume = nobody
             pipe.inbox.stalled = False
         return self._reason
 
-    def take_the_watch(self) -> None:
-        """Have our task watch the connection, unless a receiver does right now."""
-        if self._guard and not self._attended:
+    def watch(self) -> None:
+        """Have our task watch the connection."""
+        if not self._guard:
+            return
+        if self._attended:
+            self._recalled = True
+            self._stream.stir()
+        else:
             self._leave_to_us()
-
-    def _stir(self) -> None:
-        """Have our task watch the connection, and a receiver that does right now come back. Stands in `Pipe.stir`."""
-        self.take_the_watch()
-        self._stream.stir()
 
     def end(self, reason: str) -> None:
         """Have `run` return ``reason``, at once: what has come and had no room is received all the same."""
@@ -144,8 +147,10 @@ class Reader:
         pipe = self._pipe
         before = pipe.messages_in
         self._pump()
-        if pipe.messages_in != before:  # half a message wakes nobody who could read the rest
-            self._leave_to_receiver()
+        # Half a message wakes nobody who could read the rest, and neither may whole ones.
+        if pipe.messages_in != before and self._leave_to_receiver():
+            pipe.read = self._read
+            pipe.offer()
 
     async def _stand_guard(self) -> None:
         """Sleep while receivers read; stop when none has come back for a while."""
@@ -166,7 +171,7 @@ class Reader:
             self._leave_to_us()
 
     def _leave_to_us(self) -> None:
-        self._guard = False
+        self._guard = self._recalled = False
         self._pipe.read = None
         self._deliver()
         self._seat.wake()
@@ -227,7 +232,7 @@ class Reader:
             pass  # somebody stirred all who wait for the stream
         finally:
             self._attended = False
-            if ours:
+            if ours or self._recalled:
                 self._leave_to_us()
             elif self._guard:
                 pipe.read = self._read
@@ -296,8 +301,6 @@ class Reader:
         translate = self._pipe.translate
         if translate is not None:
             some = translate(some)
-            if not some:  # who waits for it sleeps on, and will not read
-                self._pipe.wanted = False
         self._pipe.inbox.extend(some)
 
     def _deliver(self) -> None:

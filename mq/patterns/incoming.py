@@ -53,11 +53,14 @@ class Receiver(Socket):
 
     _translates = False
     _eager = False
+    _reads = True
+    """Who receives may read the connection: what comes is of no use to anybody else."""
 
     def __init__(self, **options: Unpack[OptionArguments]) -> None:
         super().__init__(**options)
         if self.options.conflate:
             self._translates = self._eager = True
+            self._reads = False  # the newest is to be found, however old what is read next
         self._readable: deque[Pipe] = deque()
         self._receivers = trio.lowlevel.ParkingLot()
         self._receive_turn = TURN
@@ -81,7 +84,7 @@ class Receiver(Socket):
             if self._readable:  # more has come than receivers were woken for
                 self._receivers.unpark()
         if self._only_peer is not None:
-            self._only_peer.wanted = not self._receivers
+            self._want(self._only_peer)
         return message
 
     async def _let_others_run(self) -> None:
@@ -108,9 +111,9 @@ class Receiver(Socket):
             await self._read(pipe.read, pipe)
             return
         if self._reading is not None:  # two tasks want what comes, so neither shall keep it to itself
-            self._reading.stir()
+            self._reading.watch()
         if pipe is not None:
-            pipe.wanted = not self._receivers
+            self._want(pipe)
         await self._park(self._receivers, doing)
         self._receive_turn = TURN
 
@@ -125,9 +128,24 @@ class Receiver(Socket):
         if self._receive_turn <= 0:
             await self._let_others_run()
 
+    def _want(self, pipe: Pipe) -> None:
+        """Say whether who receives from ``pipe``, the only peer, would rather read its connection itself."""
+        pipe.wanted = self._reads and not self._receivers
+
+    def _offered(self) -> None:
+        """Who waits may read the only peer's connection."""
+        self._receivers.unpark()
+
+    def _pipe_connected(self, pipe: Pipe) -> None:
+        super()._pipe_connected(pipe)
+        pipe.offer = self._offered
+
     def _pop(self) -> Any:
         ring = self._readable
         if not ring:
+            if self._only_peer is not None:  # who does not wait does not read
+                self._only_peer.wanted = False
+                self._only_peer.watch()
             raise trio.WouldBlock
         self._end_run()
         self._received += 1
@@ -209,7 +227,7 @@ class Receiver(Socket):
     def _rouse(self, pipe: Pipe, count: int) -> None:
         """Let receivers go on: ``count`` messages have come from ``pipe``."""
         if self._reading is not None and self._reading is not pipe:
-            self._reading.stir()
+            self._reading.watch()
         self._receivers.unpark(count=count)
 
     # -- making something else of it -----------------------------------------------------------------------
@@ -315,7 +333,7 @@ class Receiver(Socket):
         self._readable.clear()
         self._receivers.unpark_all()
         if self._reading is not None:
-            self._reading.stir()
+            self._reading.watch()
 
 
 class Choosy(Receiver):

@@ -142,7 +142,6 @@ class Req(Notices, Sender, Requester, _InTurn, trio.abc.Channel[bytes]):
             if self._awaited is pipe and not pipe.ready and frames[: len(envelope)] == envelope and body:
                 pipe.ready.append(message_of(body))
             else:
-                pipe.wanted = False  # who waits for the reply sleeps on, and will not read
                 self._drop(pipe, 1, UNAWAITED)
 
     def _forget(self, pipe: Pipe, reason: str) -> None:
@@ -150,7 +149,7 @@ class Req(Notices, Sender, Requester, _InTurn, trio.abc.Channel[bytes]):
         if self._awaited is pipe:
             self._receivers.unpark_all()
             if self._reading is pipe:
-                pipe.stir()
+                pipe.watch()
 
 
 class Rep(Notices, Sender, Overflow, Service, _InTurn, trio.abc.Channel[bytes]):

@@ -100,6 +100,10 @@ class Requester(RoundRobinMultipart, Receiver):
                     pipe.wanted = len(self._asked) == 1 and not self._receivers
                 await self._park(asked.seat, doing)
 
+    def _offered(self) -> None:
+        super()._offered()
+        self._pass_the_watch_on()
+
     def _pass_the_watch_on(self) -> None:
         """Have another task read the connection, which nobody does now."""
         pipe = self._only_peer

@@ -26,6 +26,7 @@ class XPub(Publisher, FairQueueMultipart, trio.abc.Channel[bytes]):
     socket_type = "XPUB"
     _translates = True
     _eager = True
+    _reads = False
 
     def __init__(self, **options: Unpack[OptionArguments]) -> None:
         super().__init__(**options)

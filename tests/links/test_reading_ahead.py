@@ -2,21 +2,55 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
+from typing import TypeVar
 
 import pytest
 import trio
+from trio.testing import wait_all_tasks_blocked
 
 import mq
 
 from ..conftest import until
-from ..protocols.wire import command, frame
-from .raw import raw_peer
+from ..protocols.wire import command, frame, opening
+from .raw import Raw, raw_peer
 
 SMALL = frame(b"0123456789abcdef")
 ONE_READ = 256 * 1024 // len(SMALL) + 1
 """Messages that one read brings, at most."""
+
+
+Done = TypeVar("Done")
+
+
+async def soon(work: Callable[[], Awaitable[Done]]) -> Done:
+    """Return what ``work`` does, in a loop that never sleeps. Fail when it takes more than a few turns of it."""
+
+    async def others() -> None:
+        for _ in range(200):
+            await trio.lowlevel.checkpoint()
+        nursery.cancel_scope.cancel()
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(others)
+        done = await work()
+        nursery.cancel_scope.cancel()
+        return done
+    raise AssertionError("it took too many turns")
+
+
+async def turns_until(condition: Callable[[], bool]) -> None:
+    """Take turns until ``condition`` holds."""
+    while not condition():
+        await trio.lowlevel.checkpoint()
+
+
+async def talk(raw: Raw, receiver: mq.Pull) -> None:
+    """Have ``receiver`` expect more of the same."""
+    for _ in range(5):
+        await raw.say(frame(b"a"))
+        assert await receiver.receive() == b"a"
 
 
 @asynccontextmanager
@@ -157,3 +191,104 @@ async def test_a_connection_ends_while_its_reader_waits_for_others_to_receive(
                 await dealer.send(b"0123456789abcdef")
             await until(lambda wanted=3000 * number: router.statistics().queued_in == wanted)
             assert len(router.statistics().peers) == 1
+
+
+async def test_who_does_not_wait_receives_what_has_come(wire_endpoint: str, deadline: None) -> None:
+    async with mq.Pull() as pull, raw_peer(pull.bind(wire_endpoint)) as raw:
+
+        async def ask() -> bytes:
+            while True:
+                try:
+                    return pull.receive_nowait()
+                except trio.WouldBlock:
+                    await trio.lowlevel.checkpoint()
+
+        await raw.shake_hands(b"PUSH")
+        await talk(raw, pull)
+        await raw.say(frame(b"b"))
+        assert await soon(ask) == b"b"
+
+
+async def test_a_peer_that_is_no_longer_the_only_one_is_heard(wire_endpoint: str, deadline: None) -> None:
+    async with mq.Pull() as pull:
+        address = pull.bind(wire_endpoint)
+        async with raw_peer(address) as raw, raw_peer(address) as other:
+            await other.say(opening(b"PUSH")[:-1])
+            await raw.shake_hands(b"PUSH")
+            await talk(raw, pull)
+            await other.say(opening(b"PUSH")[-1:])
+            await soon(lambda: pull.wait_connected(2))
+            await raw.say(frame(b"b"))
+            assert await soon(pull.receive) == b"b"
+
+
+async def test_a_peer_that_is_no_longer_the_only_one_is_heard_by_who_waits(
+    wire_endpoint: str, deadline: None
+) -> None:
+    async with mq.Pull() as pull, trio.open_nursery() as nursery:
+        address = pull.bind(wire_endpoint)
+        async with raw_peer(address) as raw, raw_peer(address) as other:
+            await other.say(opening(b"PUSH")[:-1])
+            await raw.shake_hands(b"PUSH")
+            await talk(raw, pull)
+            got: list[bytes] = []
+
+            async def receive() -> None:
+                while True:
+                    got.append(await pull.receive())
+
+            nursery.start_soon(receive)
+            await wait_all_tasks_blocked()
+            await other.say(opening(b"PUSH")[-1:])
+            await soon(lambda: pull.wait_connected(2))
+            for number in range(1, 6):
+                await raw.say(frame(b"b"))
+                await soon(lambda wanted=number: turns_until(lambda: len(got) == wanted))
+            nursery.cancel_scope.cancel()
+
+
+async def test_after_a_message_that_is_not_for_who_waits_the_next_is_heard(
+    wire_endpoint: str, deadline: None
+) -> None:
+    async with mq.Sub() as sub, raw_peer(sub.bind(wire_endpoint)) as raw, trio.open_nursery() as nursery:
+        sub.subscribe(b"a")
+        await raw.shake_hands(b"PUB")
+        await raw.say(frame(b"a"))
+        assert await sub.receive() == b"a"
+        got: list[bytes] = []
+
+        async def receive() -> None:
+            got.append(await sub.receive())
+
+        with trio.move_on_after(0):  # the connection is watched for who waits next
+            await sub.receive()
+        nursery.start_soon(receive)
+        await wait_all_tasks_blocked()
+        await raw.say(frame(b"not for it"))
+        await turns_until(lambda: sub.statistics().peers[0].messages_in == 2)
+        await raw.say(frame(b"ab"))
+        await soon(lambda: turns_until(lambda: got == [b"ab"]))
+
+
+async def test_subscriptions_take_effect_whether_or_not_they_are_received(wire_endpoint: str, deadline: None) -> None:
+    async with mq.XPub() as xpub, raw_peer(xpub.bind(wire_endpoint)) as raw, trio.open_nursery() as nursery:
+        await raw.shake_hands(b"SUB")
+        for number in range(5):
+            nursery.start_soon(xpub.receive)
+            await wait_all_tasks_blocked()
+            await raw.say(command(b"SUBSCRIBE", b"%d" % number))
+            await soon(lambda wanted=number: xpub.wait_subscribed(b"%d" % wanted))
+            await raw.say(command(b"SUBSCRIBE", b"more %d" % number))
+            await soon(lambda wanted=number: xpub.wait_subscribed(b"more %d" % wanted))
+            await xpub.receive()
+
+
+async def test_with_conflate_the_newest_of_all_is_received(wire_endpoint: str, deadline: None) -> None:
+    async with mq.Pull(conflate=True) as pull, raw_peer(pull.bind(wire_endpoint)) as raw:
+        await raw.shake_hands(b"PUSH")
+        for number in range(1, 6):
+            await talk(raw, pull)
+            await raw.say(frame(b"old"))
+            await raw.say(frame(b"newest"))
+            await soon(lambda total=7 * number: turns_until(lambda: pull.statistics().peers[0].messages_in == total))
+            assert await pull.receive() == b"newest"

@@ -324,3 +324,16 @@ async def test_married_sockets_need_no_subscription_to_count_nothing(endpoint: s
             await pub.send(message)
         statistics = pub.statistics()
         assert (statistics.messages_out, statistics.dropped, statistics.queued_out) == (100, {}, 0)
+
+
+async def test_a_queue_that_unsubscribing_empties_is_filled_again(endpoint: str, deadline: None) -> None:
+    async with subscribed(mq.Pub(send_hwm=1000), mq.Sub(receive_hwm=10), endpoint, b"a") as (pub, sub):
+        for message in numbered(500):
+            await pub.send(b"a" + message)
+        await wait_all_tasks_blocked(0.02)
+        assert sub.statistics().queued_in >= 10
+        sub.subscribe(b"b")
+        await pub.wait_subscribed(b"b")
+        sub.unsubscribe(b"a")
+        await pub.send(b"b")
+        assert await sub.receive() == b"b"
