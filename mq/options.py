@@ -38,7 +38,8 @@ class Options:
     send_hwm: int = _option(1000, checks.count(0), "ZMQ_SNDHWM", (
         "Messages that may wait for one peer before sending to it blocks. 0: no limit."))
     receive_hwm: int = _option(1000, checks.count(0), "ZMQ_RCVHWM", (
-        "Messages received from one peer that may wait here before its connection is no longer read. 0: no limit."))
+        "Messages received from one peer that may wait here before its connection is no longer read. 0: no limit. "
+        "While the thread is busy, about a thousand are enough for that."))
     immediate: bool = _option(False, checks.flag, "ZMQ_IMMEDIATE", (
         "Never queue for an endpoint that is not connected: send waits for a connected peer instead."))
     max_message_size: int | None = _option(None, checks.count_or_none(0), "ZMQ_MAXMSGSIZE", (

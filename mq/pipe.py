@@ -7,8 +7,8 @@ lane, and the other end starts it again:
 end        stops when                                  is started by
 =========  ==========================================  =======================================
 consumer   the lane is empty: sets ``asleep``          the producer, calling ``wake()``
-producer   ``len(lane) >= limit``: sets ``stalled``    the consumer, calling ``resume()`` when
-                                                       half of the messages are gone
+producer   ``len(lane) >= limit``, or there are        the consumer, calling ``resume()`` when
+           plenty: sets ``stalled``                    ``low`` are left, which is half at most
 =========  ==========================================  =======================================
 
 An end sets its mark first and looks at the lane once more, so that a change in between is never missed.

@@ -45,6 +45,7 @@ class Socket(home.Resident):
     many messages were lost, and for whom. Leaving by an exception or a cancellation drops them at once.
     """
 
+    # What the hot paths of patterns look at: in slots it is found faster, and only one base of a class may have them.
     __slots__ = ("_lane", "_receive_run", "_send_run", "_take", "_thread", "_waiting")
 
     socket_type: ClassVar[str]

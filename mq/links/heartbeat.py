@@ -1,7 +1,8 @@
 """Is the peer still alive? PING after a silence, and an end to connections that answer nothing (RFC 37).
 
 A live peer must never be taken for dead. One whose inbox is full reads nothing and so answers no PING; that can
-only be when we sent it messages since we last heard from it. And while our own inbox is full, we hear nothing.
+only be when we sent it messages since we last heard from it. And while there are too
+many messages for us to receive, we read nothing.
 """
 
 from __future__ import annotations

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import resource
-from time import perf_counter
+from time import perf_counter, thread_time
 
 _BUSY = 0.75
 """The part of a while that a thread runs for, to be busy. One that never slept is, however little it was let run."""
 
 _WHOSE = getattr(resource, "RUSAGE_THREAD", resource.RUSAGE_SELF)
 """Where a system does not count for each thread, the process has to do."""
+
+
+def _sleeps() -> int:
+    """Return how often this thread has given up the processor by itself."""
+    return resource.getrusage(_WHOSE).ru_nvcsw
 
 
 class Patience:
@@ -24,8 +29,7 @@ class Patience:
 
     def begin(self) -> float:
         """Begin to wait, and return for how many seconds."""
-        usage = resource.getrusage(_WHOSE)
-        self._began, self._ran, self._slept = perf_counter(), usage.ru_utime + usage.ru_stime, usage.ru_nvcsw
+        self._began, self._ran, self._slept = perf_counter(), thread_time(), _sleeps()
         return self._seconds
 
     def ends(self) -> bool:
@@ -33,9 +37,8 @@ class Patience:
 
         However busy it is, one goes on when the while cannot become longer.
         """
-        usage = resource.getrusage(_WHOSE)
-        ran = usage.ru_utime + usage.ru_stime - self._ran
-        busy = usage.ru_nvcsw == self._slept or ran > _BUSY * (perf_counter() - self._began)
+        ran = thread_time() - self._ran
+        busy = _sleeps() == self._slept or ran > _BUSY * (perf_counter() - self._began)
         over = not busy or self._seconds >= self._most
         self._seconds = min(2 * self._seconds, self._most) if busy else self._least
         return over

@@ -3,6 +3,8 @@
 A task that waits in receive() for its only peer reads the connection itself: what comes is in its hands without a
 task switch. It will most likely come back for the next message, so the reader's task does not watch the connection
 meanwhile but stands guard: it sleeps for a moment, and takes the watch when nobody has come back.
+
+What the reader's task reads ahead of those who receive takes their time, so it pauses when there are plenty.
 """
 
 from __future__ import annotations

@@ -2,8 +2,8 @@
 
 The writer's task sleeps while the outbox is empty. The first message after a quiet moment is written by the
 sender itself, with one system call and no task switch; whatever follows in the same tick is joined by the writer
-into one write. Hearing from the peer makes the moment quiet again, so that in a dialogue every message goes
-directly.
+into one write. Hearing one message from the peer makes the moment quiet again, so that in a dialogue every message
+goes directly; what answers several goes out together.
 """
 
 from __future__ import annotations

@@ -17,12 +17,10 @@ from ..pipe import Pipe, nobody
 
 Pipes = dict[Pipe, None]
 Recipients = frozenset[Pipe]
+Found = TypeVar("Found")
 
 _REMEMBERED = 20_000
 """Beginnings of messages that are remembered, at most."""
-
-
-Found = TypeVar("Found")
 
 
 class _Remembered(dict[bytes, Found]):
@@ -75,11 +73,12 @@ class Subscriptions:
         self.lengths = Lengths()
         self.beginning = slice(0)
         """As much of a message as the longest topic has."""
-        self.remembered = _Remembered(self._recipients)
+        self.remembered = _Remembered(self._find)
         """Who gets what, by the `beginning` of it."""
         self._sets: dict[Recipients, Recipients] = {}
         """What is the same set of peers for many topics is one object."""
         self._before_change = before_change
+        """Called while it is still known who wanted what."""
         self._of: dict[Pipe, dict[bytes, None]] = {}
 
     @property
@@ -142,7 +141,7 @@ class Subscriptions:
         except TypeError:  # a message of several frames is among them
             return [remembered[first_frame(message)[beginning]] for message in messages]
 
-    def _recipients(self, topic: bytes) -> Recipients:
+    def _find(self, topic: bytes) -> Recipients:
         found = frozenset(self.match(topic))
         return self._sets.setdefault(found, found)
 
@@ -164,11 +163,13 @@ class Topics:
     """What a subscriber has subscribed to, each topic as often as it did."""
 
     def __init__(self) -> None:
-        self._counts: dict[bytes, int] = {}  # which, unlike a Counter, the garbage collector need not look through
+        # Before CPython 3.14, the garbage collector looks through a Counter, and not through this.
+        self._counts: dict[bytes, int] = {}
         self._lengths = Lengths()
         self._few: tuple[bytes, ...] | None = ()
         self._longest = 0
         self._usual: int | None = None
+        """The length that most of them have, once it is asked for."""
         self._matches = _Remembered(self.match)
 
     def __len__(self) -> int:

@@ -98,7 +98,7 @@ class Topical(Broadcast, trio.abc.SendChannel[bytes]):
             await self._send(as_message(frames), "send_multipart")
             return
         self._send_run -= 1
-        self._hand(as_message(frames))
+        self._give_or_let_wait(as_message(frames))
 
     def send_nowait(self, message: bytes) -> None:
         """As `send`; raises ``trio.WouldBlock`` where that would wait, which is only with ``xpub_nodrop``."""
@@ -125,11 +125,11 @@ class Topical(Broadcast, trio.abc.SendChannel[bytes]):
         else:
             self._sent += 1
             self._send_turn -= 1
-            self._hand(message)
+            self._give_or_let_wait(message)
 
     # -- handing out together ------------------------------------------------------------------------------
 
-    def _hand(self, message: Message) -> None:
+    def _give_or_let_wait(self, message: Message) -> None:
         """Have ``message`` go to its recipients: together with others if it is not the first in this tick."""
         if self._waiting is None:
             self._deliver(message, self._subscriptions.recipients(first_frame(message)))

@@ -13,7 +13,7 @@ import trio
 
 import mq
 
-from ..conftest import married
+from ..conftest import married, until
 
 CALLS: dict[str, Callable[[mq.Pair], Any]] = {
     "bind": lambda pair: pair.bind("inproc://elsewhere"),
@@ -46,6 +46,54 @@ async def test_another_thread_is_told_to_open_its_own_socket(
         assert await one.receive() == b"as well"
 
 
+async def test_another_thread_in_the_midst_of_a_run_is_told_soon_and_the_socket_lives_on(
+    wire_endpoint: str, deadline: None
+) -> None:
+    def steal(pull: mq.Pull) -> int:
+        async def receive() -> None:
+            nonlocal stolen
+            for _ in range(1000):
+                await pull.receive()
+                stolen += 1
+
+        stolen = 0
+        with pytest.raises(mq.WrongThread, match=r"Pull belongs to the Trio run of another thread.*inproc://"):
+            trio.run(receive)
+        return stolen
+
+    async with married(mq.Pull(), mq.Push(), wire_endpoint) as (pull, push):
+        for number in range(900):
+            await push.send(b"%d" % number)
+        await until(lambda: pull.statistics().queued_in == 900)
+        assert await pull.receive() == b"0"
+        stolen = await trio.to_thread.run_sync(steal, pull)
+        assert stolen < 256
+        for number in range(stolen + 1, 900):
+            assert await pull.receive() == b"%d" % number
+
+
+async def test_another_thread_that_sends_in_the_midst_of_a_run_is_told_soon(wire_endpoint: str, deadline: None) -> None:
+    async def send(socket: Any) -> None:
+        for _ in range(1000):
+            await socket.send(b"from elsewhere")
+
+    for binder, connecter in ((mq.Push(), mq.Pull()), (mq.Pub(), mq.Sub())):
+        async with married(binder, connecter, wire_endpoint) as (sender, receiver):
+            if isinstance(receiver, mq.Sub):
+                receiver.subscribe(b"")
+                await sender.wait_subscribed()
+            for _ in range(3):
+                await sender.send(b"from here")
+            with pytest.raises(mq.WrongThread):
+                await trio.to_thread.run_sync(trio.run, send, sender)
+            await sender.send(b"the last")
+            got = [await receiver.receive()]
+            while got[-1] != b"the last":
+                got.append(await receiver.receive())
+            assert got.count(b"from here") == 3
+            assert len(got) < 4 + 256
+
+
 FORK = """
     import os, sys, trio, mq
 
@@ -62,7 +110,11 @@ FORK = """
         async with mq.Pair() as one, mq.Pair() as other:
             other.connect(one.bind({endpoint!r}))
             await one.wait_connected()
-            await other.send(b"for the parent")
+            for _ in range(10):
+                await other.send(b"for the parent")
+            while len(one._readable) < 1 or one.statistics().queued_in < 10:
+                await trio.sleep(0.001)
+            await one.receive()  # and the rest without a look around
             child = os.fork()
             if not child:
                 for call in (
@@ -79,7 +131,8 @@ FORK = """
                 sys.stdout.flush()
                 os._exit(0)
             os.waitpid(child, 0)
-            assert await one.receive() == b"for the parent"
+            for _ in range(9):
+                assert await one.receive() == b"for the parent"
             await one.send(b"and back")
             assert await other.receive() == b"and back"
             print("the parent goes on")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import threading
 from typing import Any
 
 import pytest
@@ -12,7 +14,7 @@ import mq
 
 from ..conftest import until
 from ..links.raw import raw_peer
-from ..protocols.wire import command
+from ..protocols.wire import SIGNATURE, command, frame_1_0, multipart_1_0
 from .meeting import HUGE, numbered, receive_until, subscribed
 
 BEHIND = "its queue was full when they were sent (send_hwm)"
@@ -134,12 +136,59 @@ async def test_what_does_not_fit_is_missed_and_the_rest_is_kept(wire_endpoint: s
         assert statistics.queued_out == hwm
 
 
-async def test_sending_without_end_keeps_no_more_than_the_limit(wire_endpoint: str, deadline: None) -> None:
+async def test_sending_without_end_has_no_more_wait_than_the_limit(wire_endpoint: str, deadline: None) -> None:
     async with subscribed(mq.Pub(send_hwm=10), mq.Sub(), wire_endpoint, b"") as (pub, _):
+        waiting = set()
         for message in numbered(5000):
-            pub.send_nowait(message)
-            assert len(pub._waiting or ()) < 1000
+            if int(message) % 3:
+                await pub.send(message)
+            else:
+                pub.send_nowait(message)
+            waiting.add(len(pub._waiting or ()))
+        assert {1, 2, 3} < waiting
+        assert max(waiting) <= 20
         assert pub.statistics().messages_out == 5000
+
+
+async def test_more_than_one_write_takes_goes_out_all_the_same(wire_endpoint: str, deadline: None) -> None:
+    async with subscribed(mq.Pub(write_batch=10), mq.Sub(), wire_endpoint, b"") as (pub, sub):
+        for message in numbered(200):
+            await pub.send(message)
+        assert [await sub.receive() for _ in range(200)] == numbered(200)
+
+
+async def test_a_peer_of_zmtp_1_0_gets_them_in_its_own_framing(wire_endpoint: str, deadline: None) -> None:
+    async with mq.Pub() as pub, raw_peer(pub.bind(wire_endpoint)) as raw:
+        await raw.say(frame_1_0(b""))
+        await pub.wait_subscribed(b"anything")
+        for number in range(20):
+            await pub.send(b"%d" % number)
+            await pub.send_multipart([b"%d" % number, b"more"])
+        wanted = b"".join(frame_1_0(b"%d" % n) + multipart_1_0(b"%d" % n, b"more") for n in range(20))
+        greeting = SIGNATURE + frame_1_0(b"")[2:]
+        assert await raw.hear(len(greeting) + len(wanted)) == greeting + wanted
+
+
+async def test_statistics_may_be_asked_for_anywhere(wire_endpoint: str, deadline: None) -> None:
+    async with subscribed(mq.Pub(), mq.Sub(), wire_endpoint, b"") as (pub, sub):
+        for message in numbered(20):
+            await pub.send(message)
+        child = os.fork()
+        if not child:
+            try:
+                pub.statistics()
+            finally:
+                os._exit(0)
+        await trio.to_thread.run_sync(os.waitpid, child, 0)
+        asking = threading.Thread(target=pub.statistics)
+        asking.start()
+        asking.join()
+        await pub.send(b"20")
+        assert [await sub.receive() for _ in range(21)] == numbered(21)
+        assert pub.statistics().messages_out == 21
+        await wait_all_tasks_blocked(0.01)
+        with pytest.raises(trio.WouldBlock):
+            sub.receive_nowait()
 
 
 async def test_a_turn_ends_whatever_was_sent_before(wire_endpoint: str, deadline: None) -> None:
