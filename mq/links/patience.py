@@ -43,6 +43,11 @@ class Patience:
         self._seconds = min(2 * self._seconds, self._most) if busy else self._least
         return over
 
+    def shorten(self, most: float) -> None:
+        """Let nobody be for longer than ``most`` seconds at a time."""
+        self._most = most
+        self._seconds = min(self._seconds, most)
+
     def reset(self) -> None:
         """Be as short as at first."""
         self._seconds = self._least

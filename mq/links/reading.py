@@ -35,6 +35,9 @@ _PLENTY = 1000
 _PAUSE = 0.001, 0.15
 """Seconds between two reads when there are plenty: at least, and at most."""
 
+_PINGED = 0.03
+"""The same at most, of both, for a peer that sends PINGs: how soon it wants them answered, it does not tell."""
+
 # glibc asks the system for each large block anew, which costs more than to receive into it, until it has seen a larger
 # one freed; from then on it keeps them. This one is never touched, so it takes no memory.
 bytearray(8 * 1024 * 1024)
@@ -164,7 +167,8 @@ class Reader:
             await self._seat.park()
         if not scope.cancelled_caught:
             return
-        over = self._away.ends()
+        # Who has received all there is and stays away is busy with something else.
+        over = self._away.ends() or not self._pipe.unreceived
         if self._attended:
             self._timed = False
             await self._seat.park()
@@ -282,6 +286,8 @@ class Reader:
         if connection.has_output:
             self._writer.wake()
             self.asked()
+            self._away.shorten(_PINGED)
+            self._ahead.shorten(_PINGED)
         if len(messages) <= 1:  # a step of a dialogue; what answers more goes out together
             self._writer.quiet()
         if messages:

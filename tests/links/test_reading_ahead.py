@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
+from time import thread_time
 from typing import TypeVar
 
 import pytest
@@ -44,6 +45,25 @@ async def turns_until(condition: Callable[[], bool]) -> None:
     """Take turns until ``condition`` holds."""
     while not condition():
         await trio.lowlevel.checkpoint()
+
+
+async def soon_though_busy(work: Callable[[], Awaitable[Done]]) -> Done:
+    """As `soon`, in a loop that computes for 200 ms, and takes a turn in each."""
+
+    async def others() -> None:
+        for _ in range(200):
+            until = thread_time() + 0.001
+            while thread_time() < until:
+                pass
+            await trio.lowlevel.checkpoint()
+        nursery.cancel_scope.cancel()
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(others)
+        done = await work()
+        nursery.cancel_scope.cancel()
+        return done
+    raise AssertionError("it took too long")
 
 
 async def talk(raw: Raw, receiver: mq.Pull) -> None:
@@ -137,6 +157,28 @@ async def test_a_ping_is_answered_while_somebody_receives_slowly(wire_endpoint: 
         assert await raw.hear_frame() == (4, b"\4PONGcontext")
         assert pull.statistics().messages_in < 900
         nursery.cancel_scope.cancel()
+
+
+async def test_a_ping_is_answered_while_a_receiver_is_busy_with_its_message(
+    wire_endpoint: str, deadline: None
+) -> None:
+    async with mq.Pull() as pull, raw_peer(pull.bind(wire_endpoint)) as raw:
+        await raw.shake_hands(b"PUSH")
+        await talk(raw, pull)
+        await raw.say(command(b"PING", b"\0\0context"))
+        assert await soon_though_busy(raw.hear_frame) == (4, b"\4PONGcontext")
+
+
+async def test_who_has_sent_a_ping_has_the_next_answered_sooner(wire_endpoint: str, deadline: None) -> None:
+    async with mq.Pull() as pull, raw_peer(pull.bind(wire_endpoint)) as raw:
+        await raw.shake_hands(b"PUSH")
+        await raw.say(command(b"PING", b"\0\0context"))
+        assert await raw.hear_frame() == (4, b"\4PONGcontext")
+        await talk(raw, pull)
+        await raw.say(frame(b"a") * 10)
+        assert await pull.receive() == b"a"
+        await raw.say(command(b"PING", b"\0\0context"))
+        assert await soon_though_busy(raw.hear_frame) == (4, b"\4PONGcontext")
 
 
 async def test_reads_without_a_wait_end_a_turn_too(wire_endpoint: str, deadline: None) -> None:
