@@ -51,6 +51,8 @@ class Socket(home.Resident):
     socket_type: ClassVar[str]
     fans_out: ClassVar[bool] = False
     """Its messages go to many peers, encoded once for all."""
+    chooses: ClassVar[bool] = False
+    """It may refuse a peer for who it says it is, or because another is there."""
     _header_of = staticmethod(writing.header_of)
     _more_header_of = staticmethod(writing.more_header_of)
     _wire_of = staticmethod(writing.wire)
@@ -91,6 +93,7 @@ class Socket(home.Resident):
         self._owner = Owner(
             self.socket_type,
             self.fans_out,
+            self.chooses,
             self.options,
             self._make_pipe,
             self._arrived,

@@ -25,6 +25,8 @@ class Owner:
     socket_type: str
     fans_out: bool
     """Where it can be, what is in an outbox is encoded already."""
+    chooses: bool
+    """It may refuse a peer for who it says it is."""
     options: Options
     make_pipe: MakePipe
     arrived: Callable[[Pipe], None]

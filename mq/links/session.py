@@ -11,6 +11,7 @@ from ..protocols.zmtp import Connection, Conversation, RawConnection
 from ..transports import Stream
 from . import heartbeat
 from .owner import Owner
+from .reading import Early
 from .stream import StreamLink, handshake
 
 
@@ -20,9 +21,9 @@ async def hold(owner: Owner, endpoint: str, stream: Stream, pipe: Pipe | None = 
 
     ``pipe`` is that of a connecting endpoint; an accepted connection gets its own.
     """
-    connection = _begin(owner)
+    connection = _begin(owner, accepted=pipe is None)
     try:
-        failure = await _meet(owner, endpoint, stream, connection, pipe)
+        failure = await _meet(owner, endpoint, stream, connection, pipe or owner.make_pipe(endpoint, False))
         if failure:
             owner.report(HandshakeFailed(endpoint=endpoint, peer=stream.peer, reason=failure))
         return not failure
@@ -30,7 +31,7 @@ async def hold(owner: Owner, endpoint: str, stream: Stream, pipe: Pipe | None = 
         stream.close()
 
 
-def _begin(owner: Owner) -> Conversation:
+def _begin(owner: Owner, *, accepted: bool) -> Conversation:
     options = owner.options
     if owner.socket_type == "STREAM":
         return RawConnection()
@@ -39,34 +40,17 @@ def _begin(owner: Owner) -> Conversation:
         identity=options.routing_id,
         metadata=options.metadata,
         max_message_size=options.max_message_size,
+        chooses=owner.chooses and accepted,
     )
 
 
-async def _meet(
-    owner: Owner, endpoint: str, stream: Stream, connection: Conversation, pipe: Pipe | None
-) -> str | None:
+async def _meet(owner: Owner, endpoint: str, stream: Stream, connection: Conversation, pipe: Pipe) -> str | None:
     """Run the whole session. Return why the handshake failed, or None when it did not."""
-    if pipe is None:
-        pipe = owner.make_pipe(endpoint, False)
-    # Before we say that we are ready: a peer that believes itself connected would send, and lose what it sent.
-    refusal = owner.refuse(pipe)
-    if refusal:
-        return refusal
-    patience = owner.options.handshake_timeout
-    with trio.move_on_after(patience) as scope:
-        try:
-            peer, early = await handshake(stream, connection, pipe, owner.options.read_size)
-        except PeerError as error:
-            return str(error)
-        except OSError as error:
-            half = f"; {connection.unfinished}" if connection.unfinished else ""
-            return f"{error.strerror or error}{half}"
-    if scope.cancelled_caught:
-        return f"no complete handshake within {patience:g} s: {connection.unfinished}"
-    pipe.identity = peer.identity
-    refusal = owner.refuse(pipe)
-    if refusal:
-        return refusal
+    early = await _agree(owner, stream, connection, pipe)
+    peer = connection.peer
+    if isinstance(early, str):
+        return early
+    assert peer is not None
     pipe.peer = stream.peer
     pipe.wired = owner.fans_out and connection.share()
     owner.report(
@@ -94,3 +78,28 @@ async def _meet(
         owner.lost(pipe, reason)
         owner.report(Disconnected(endpoint=endpoint, peer=pipe.peer, reason=reason))
     return None
+
+
+async def _agree(owner: Owner, stream: Stream, connection: Conversation, pipe: Pipe) -> Early | str:
+    """Shake hands. Return what came in the same bytes as the end of that, or why it failed."""
+    # Before we say that we are ready: a peer that believes itself connected would send, and lose what it sent.
+    refusal = owner.refuse(pipe)
+    if refusal:
+        return refusal
+    patience = owner.options.handshake_timeout
+    with trio.move_on_after(patience) as scope:
+        try:
+            peer, early = await handshake(stream, connection, pipe, owner.options.read_size)
+        except PeerError as error:
+            return str(error)
+        except OSError as error:
+            half = f"; {connection.unfinished}" if connection.unfinished else ""
+            return f"{error.strerror or error}{half}"
+    if scope.cancelled_caught:
+        return f"no complete handshake within {patience:g} s: {connection.unfinished}"
+    pipe.identity = peer.identity
+    refusal = owner.refuse(pipe)
+    if refusal:  # without a word: after an ERROR, libzmq would never come back
+        return refusal
+    connection.accept()
+    return early

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from contextlib import suppress
 
 import trio
@@ -14,6 +15,9 @@ from ..transports import Stream
 from .reading import Early, Reader
 from .writing import Writer
 
+_SHY = 0.1
+"""Seconds that we wait for a peer to say who it is, before we do. All implementations say it at once."""
+
 
 async def handshake(stream: Stream, connection: Conversation, pipe: Pipe, read_size: int) -> tuple[Peer, Early]:
     """Greet and agree on a mechanism. Return the peer, and what came in the same bytes as its last step.
@@ -23,7 +27,10 @@ async def handshake(stream: Stream, connection: Conversation, pipe: Pipe, read_s
     early = Early([])
     await _say(stream, connection.take_output(), pipe)
     while connection.peer is None:
-        await stream.wait_readable()
+        if not await _is_heard(stream, connection.undecided):
+            connection.accept()
+            await _say(stream, connection.take_output(), pipe)
+            continue
         data = stream.read_nowait(read_size)
         if not data:
             raise PeerError(f"the peer closed the connection in the handshake: {connection.unfinished}")
@@ -38,6 +45,14 @@ async def handshake(stream: Stream, connection: Conversation, pipe: Pipe, read_s
             raise
         await _say(stream, connection.take_output(), pipe)
     return connection.peer, early
+
+
+async def _is_heard(stream: Stream, undecided: bool) -> bool:
+    """Wait until the peer says something; return False when it seems to wait for us to say that we are ready."""
+    with trio.move_on_after(_SHY if undecided else math.inf):
+        await stream.wait_readable()
+        return True
+    return False
 
 
 async def _say(stream: Stream, output: bytes, pipe: Pipe) -> None:

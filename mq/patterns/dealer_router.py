@@ -35,6 +35,7 @@ class Router(Notices, Sender, ByRoutingId, Service, FairQueueMultipart, trio.abc
     """
 
     socket_type = "ROUTER"
+    chooses = True
     _translates = True
 
     def __init__(self, **options: Unpack[OptionArguments]) -> None:

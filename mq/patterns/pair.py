@@ -13,6 +13,8 @@ from .outgoing import RoundRobin, RoundRobinMultipart
 class OnlyPeer(Socket):
     """Take one peer at a time. A second one is turned away until the first has left."""
 
+    chooses = True
+
     def _refuse(self, pipe: Pipe) -> str | None:
         if self._peer_count:
             return f"{self.socket_type} has a peer already, and takes one at a time"

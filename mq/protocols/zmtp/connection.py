@@ -21,6 +21,7 @@ from .requests import ANSWERED, REQUESTERS, GroupDecoder, encoder, requesting
 
 _IDENTITY_LIMIT = 255
 _CONTEXT_LIMIT = 16  # RFC 37: a ping context is at most 16 octets
+_UNREADY = "its READY had not come (perhaps it wants another type of socket, or has a peer with our routing id)"
 _ANSWER_LIMIT = 256
 """Answers that may wait to be sent: a peer that asks on and takes none would fill our memory."""
 
@@ -60,8 +61,12 @@ class Connection:
         identity: bytes = b"",
         metadata: Mapping[str, str] | None = None,
         max_message_size: int | None = None,
+        chooses: bool = False,
     ) -> None:
-        """``metadata`` are properties of the application, whose names start with ``X-``, for the peer to read."""
+        """``metadata`` are properties of the application, whose names start with ``X-``, for the peer to read.
+
+        One that ``chooses`` its peers says that it is ready when told to, by `accept`: the peer has said who it is.
+        """
         properties = {b"Socket-Type": socket_type.encode()}
         if socket_type in SENDS_IDENTITY:
             properties[b"Identity"] = identity
@@ -78,6 +83,9 @@ class Connection:
         decoder = GroupDecoder if socket_type == "DISH" else framing_v2.Decoder
         self._decoder: framing_v2.Decoder = decoder(self._handshake, max_message_size)
         self._max_message_size = max_message_size
+        self._chooses = chooses
+        self._ready = b""
+        """Our READY, as long as it was not said."""
         self._output: list[bytes] = []
         self._greeting = Greeting(self._output.append, socket_type, identity, self._mechanism.name)
 
@@ -106,7 +114,18 @@ class Connection:
         """What is half-way through, for the report of a connection that ends here; "" if nothing."""
         if self._greeting.waits_for is not None:
             return f"the greeting had come up to its {self._greeting.waits_for}"
-        return self._decoder.unfinished or ("" if self.peer else "its READY had not come")
+        return self._decoder.unfinished or ("" if self.peer else _UNREADY)
+
+    @property
+    def undecided(self) -> bool:
+        """The peer waits for `accept`."""
+        return bool(self._ready)
+
+    def accept(self) -> None:
+        """Say that we are ready, if that was not said."""
+        if self._ready:
+            self._output.append(self._ready)
+            self._ready = b""
 
     # -- greeting ------------------------------------------------------------------------------------------
 
@@ -115,7 +134,9 @@ class Connection:
         if rest is None:
             return []
         if self._greeting.version >= (3, 0):
-            self._output.append(self._mechanism.start())
+            self._ready = self._mechanism.start()
+            if not self._chooses:
+                self.accept()
         else:
             self._meet_old()
         self.decode = self._decoder.decode

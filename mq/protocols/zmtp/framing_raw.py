@@ -12,7 +12,7 @@ class RawConnection:
     """A `Connection` without greeting, handshake, frames and commands: each piece that is read is a message."""
 
     knows_heartbeats = False
-    has_output = False
+    has_output = undecided = False
     space: memoryview | None = None
     unfinished = ""
 
@@ -35,6 +35,9 @@ class RawConnection:
 
     def ping(self, time_to_live: float = 0.0) -> None:
         raise AssertionError("there are no heartbeats")
+
+    def accept(self) -> None:
+        """Say nothing."""
 
     def share(self) -> bool:
         return False
