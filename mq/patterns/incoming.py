@@ -79,13 +79,7 @@ class Receiver(Socket):
         if self._readable:
             return self._pop()
         while not self._readable:
-            if await self._wait(doing):
-                self._receive_turn = TURN
-            else:
-                self._receive_turn -= _READ
-                if self._receive_turn <= 0:
-                    await checkpoint()
-                    self._receive_turn = TURN
+            await self._wait_in_turn(doing)
         message = self._pop()
         if self._readable:  # more has come than receivers were woken for
             self._receivers.unpark()
@@ -95,7 +89,7 @@ class Receiver(Socket):
         """Wait until a message is there, and take none."""
         self._check_open()
         while not self._readable:
-            await self._wait(doing)
+            await self._wait_in_turn(doing)
         self._receivers.unpark()  # one of them may have been passed over for us
 
     def _begin_receiving(self) -> Collection[object]:
@@ -103,6 +97,16 @@ class Receiver(Socket):
         self._check_open()
         self._receive_turn = TURN
         return self._readable
+
+    async def _wait_in_turn(self, doing: str) -> None:
+        """As `_wait`, and let others run when that has not let them for long."""
+        if await self._wait(doing):
+            self._receive_turn = TURN
+            return
+        self._receive_turn -= _READ
+        if self._receive_turn <= 0:
+            await checkpoint()
+            self._receive_turn = TURN
 
     async def _wait(self, doing: str) -> bool:
         """Wait until something may be there: read the only peer's connection here if that is possible.

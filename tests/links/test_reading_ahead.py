@@ -206,6 +206,36 @@ async def test_reads_without_a_wait_end_a_turn_too(wire_endpoint: str, deadline:
         nursery.cancel_scope.cancel()
 
 
+async def test_reads_of_what_is_not_wanted_end_a_turn_too(wire_endpoint: str, deadline: None) -> None:
+    turns = 0
+
+    async def others() -> None:
+        nonlocal turns
+        while True:
+            await trio.lowlevel.checkpoint()
+            turns += 1
+
+    async with (
+        mq.Sub(read_size=100) as sub,
+        mq.Push() as push,
+        mq.Pull() as pull,
+        raw_peer(sub.bind(wire_endpoint)) as raw,
+        trio.open_nursery() as nursery,
+    ):
+        sub.subscribe(b"wanted")
+        pull.connect(push.bind("inproc://wanted"))
+        await raw.shake_hands(b"PUB")
+        await sub.wait_connected()
+        nursery.start_soon(mq.proxy, sub, push)
+        await wait_all_tasks_blocked()
+        nursery.start_soon(others)
+        await raw.say(frame(bytes(250)) * 200 + frame(b"wanted"))
+        before = turns
+        assert await pull.receive() == b"wanted"
+        assert turns - before >= 200 * 250 // 100 // 16 - 3
+        nursery.cancel_scope.cancel()
+
+
 async def test_messages_that_came_before_a_connection_ended_stay_to_be_received(
     wire_endpoint: str, deadline: None
 ) -> None:
