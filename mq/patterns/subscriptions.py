@@ -21,6 +21,9 @@ Recipients = frozenset[Pipe]
 _REMEMBERED = 20_000
 """Beginnings of messages that are remembered, at most."""
 
+_MEMORABLE = 1000
+"""Bytes of a beginning that is remembered, at most: a peer's longest topic must not cost us memory without end."""
+
 
 Found = TypeVar("Found")
 
@@ -33,6 +36,8 @@ class _Remembered(dict[bytes, Found]):
         self._find = find
 
     def __missing__(self, beginning: bytes) -> Found:
+        if len(beginning) > _MEMORABLE:
+            return self._find(beginning)
         if len(self) >= _REMEMBERED:
             self.clear()
         found = self[beginning] = self._find(beginning)
