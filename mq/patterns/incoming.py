@@ -79,7 +79,7 @@ class Receiver(Socket):
         if self._readable:
             return self._pop()
         while not self._readable:
-            await self._wait_in_turn(doing)
+            await self._after_wait(await self._wait(doing))
         message = self._pop()
         if self._readable:  # more has come than receivers were woken for
             self._receivers.unpark()
@@ -89,7 +89,7 @@ class Receiver(Socket):
         """Wait until a message is there, and take none."""
         self._check_open()
         while not self._readable:
-            await self._wait_in_turn(doing)
+            await self._after_wait(await self._wait(doing))
         self._receivers.unpark()  # one of them may have been passed over for us
 
     def _begin_receiving(self) -> Collection[object]:
@@ -98,9 +98,9 @@ class Receiver(Socket):
         self._receive_turn = TURN
         return self._readable
 
-    async def _wait_in_turn(self, doing: str) -> None:
-        """As `_wait`, and let others run when that has not let them for long."""
-        if await self._wait(doing):
+    async def _after_wait(self, slept: bool) -> None:
+        """Let others run, if a wait has not let them for long."""
+        if slept:
             self._receive_turn = TURN
             return
         self._receive_turn -= _READ

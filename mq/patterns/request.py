@@ -96,9 +96,11 @@ class Requester(RoundRobinMultipart, Receiver):
             if pipe is not None and pipe.read is not None and self._reading is None and not self._receivers:
                 self._reading = pipe
                 try:
-                    await pipe.read()
+                    slept = await pipe.read()
                 finally:
                     self._reading = None
+                if not asked.done:
+                    await self._after_wait(slept)
             else:
                 if pipe is not None:
                     pipe.wanted = len(self._asked) == 1 and not self._receivers
