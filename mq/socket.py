@@ -119,6 +119,8 @@ class Socket(home.Resident):
 
     def _evict(self) -> None:
         super()._evict()
+        self._sent -= self._send_run
+        self._received -= self._receive_run
         self._send_run = self._receive_run = 0  # hot paths look no further
 
     async def __aexit__(

@@ -119,14 +119,14 @@ class Receiver(Socket):
 
     async def _read(self, read: Callable[[], Awaitable[bool]], pipe: Pipe) -> None:
         """Read the connection of ``pipe`` in this task. Without a wait, that is a part of a turn."""
+        if self._receive_turn <= 0:
+            await self._let_others_run()
         self._reading = pipe
         try:
             waited = await read()
         finally:
             self._reading = None
         self._receive_turn = TURN if waited else self._receive_turn - _READ
-        if self._receive_turn <= 0:
-            await self._let_others_run()
 
     def _want(self, pipe: Pipe) -> None:
         """Say whether who receives from ``pipe``, the only peer, would rather read its connection itself."""

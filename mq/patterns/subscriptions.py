@@ -22,6 +22,9 @@ Found = TypeVar("Found")
 _REMEMBERED = 20_000
 """Beginnings of messages that are remembered, at most."""
 
+_MEMORABLE = 1000
+"""Bytes of a beginning that is remembered, at most: a peer's longest topic must not cost us memory without end."""
+
 
 class _Remembered(dict[bytes, Found]):
     """What is known of beginnings of messages, found out when first asked for."""
@@ -31,6 +34,8 @@ class _Remembered(dict[bytes, Found]):
         self._find = find
 
     def __missing__(self, beginning: bytes) -> Found:
+        if len(beginning) > _MEMORABLE:
+            return self._find(beginning)
         if len(self) >= _REMEMBERED:
             self.clear()
         found = self[beginning] = self._find(beginning)

@@ -239,6 +239,6 @@ class Topical(Broadcast, trio.abc.SendChannel[bytes]):
 
     def statistics(self) -> Statistics:
         """Return counters and queue lengths of this moment."""
-        if self._thread == get_ident():
+        if self._thread == get_ident():  # another may look, and touches nothing
             self._hand_out()
         return super().statistics()

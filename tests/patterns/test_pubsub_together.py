@@ -216,6 +216,24 @@ async def test_a_turn_ends_whatever_was_sent_before(wire_endpoint: str, deadline
         nursery.cancel_scope.cancel()
 
 
+async def test_to_ask_for_statistics_elsewhere_sends_nothing(wire_endpoint: str, deadline: None) -> None:
+    async with subscribed(mq.Pub(), mq.Sub(), wire_endpoint, b"") as (pub, sub):
+        for message in numbered(10):
+            await pub.send(message)
+        child = os.fork()
+        if not child:
+            try:
+                os._exit(pub.statistics().messages_out)
+            finally:
+                os._exit(255)
+        _, status = await trio.to_thread.run_sync(os.waitpid, child, 0)
+        assert os.waitstatus_to_exitcode(status) == 10
+        assert [await sub.receive() for _ in range(10)] == numbered(10)
+        assert sub.statistics().queued_in == 0
+        await pub.send(b"end")
+        assert await sub.receive() == b"end"
+
+
 async def test_a_block_that_is_cancelled_leaves_nothing_that_hands_out(wire_endpoint: str, deadline: None) -> None:
     with trio.CancelScope() as scope:
         async with subscribed(mq.Pub(), mq.Sub(), wire_endpoint, b"") as (pub, _):

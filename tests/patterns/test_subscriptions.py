@@ -55,6 +55,17 @@ def test_subscriptions_are_a_set_for_each_peer(acts: list[tuple[str, Pipe, bytes
     assert (ours.topics, list(ours.lengths), ours._of) == ({}, [], {})
 
 
+def test_a_long_topic_has_no_more_remembered_of_each_message_than_is_sensible() -> None:
+    publisher, subscriber = Subscriptions(), Topics()
+    for topic in (bytes(100_000), *map(bytes, range(1, 20))):
+        publisher.add(PIPES[0], topic)
+        subscriber.add(topic)
+    messages = [bytes(10) + b"%d" % number + bytes(200_000) for number in range(50)]
+    assert publisher.recipients_of(messages) == [{PIPES[0]}] * 50
+    assert subscriber.sift([*messages, b"no"]) == messages
+    assert sum(map(len, publisher.remembered)) + sum(map(len, subscriber._matches)) < 100_000
+
+
 @steady
 @given(st.lists(st.tuples(st.sampled_from(["add", "add", "remove"]), topics), max_size=40), topics)
 def test_topics_are_counted(acts: list[tuple[str, bytes]], message: bytes) -> None:
