@@ -12,7 +12,7 @@ from ..message import Message, as_frame
 from ..options import OptionArguments
 from ..pipe import Pipe
 from .addressed import Addressed
-from .incoming import SingleFrames
+from .fair_queue import SingleFrames
 from .labelled import Labelled
 from .notices import Notices
 from .outgoing import RoundRobin

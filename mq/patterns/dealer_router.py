@@ -12,7 +12,7 @@ from ..message import ONLY_BYTES, Buffer, Message, as_message, frames_of, messag
 from ..options import OptionArguments
 from ..pipe import Pipe
 from .addressed import ByRoutingId
-from .incoming import FairQueueMultipart
+from .fair_queue import FairQueueMultipart
 from .notices import Notices
 from .outgoing import RoundRobinMultipart
 from .sender import Sender

@@ -9,8 +9,8 @@ from typing import Any, Unpack
 from ..message import Join, Leave, Message, as_bytes, as_frame, first_frame, shortened
 from ..options import OptionArguments
 from ..pipe import Pipe
+from .fair_queue import Choosy
 from .fanout import Broadcast
-from .incoming import Choosy
 from .labelled import Labelled
 
 _NOBODY: dict[Pipe, None] = {}

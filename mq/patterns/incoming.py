@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections import deque
 from collections.abc import Awaitable, Callable, Collection
 from functools import partial
@@ -12,14 +11,12 @@ from typing import Any, Unpack
 import trio
 from trio.lowlevel import checkpoint
 
-from ..errors import MultipartMessage, WrongThread
+from ..errors import WrongThread
 from ..message import Message
 from ..options import OptionArguments
 from ..pipe import REPLACED, Lane, Pipe
-from ..socket import PATIENCE, Socket
+from ..socket import Socket
 from .turn import TURN
-
-log = logging.getLogger("mq")
 
 _CROWD = 16
 """For so many peers that have something, a peer whose turn it is has one more message received in a row.
@@ -334,85 +331,3 @@ class Receiver(Socket):
         self._receivers.unpark_all()
         if self._reading is not None:
             self._reading.watch()
-
-
-class Choosy(Receiver):
-    """Receive what was asked for only. Who asked for nothing, and waits, is told so once."""
-
-    _told = False
-
-    async def _wait(self, doing: str) -> None:
-        if self._told or not self._deaf():
-            await super()._wait(doing)
-            return
-        with trio.move_on_after(PATIENCE):
-            await super()._wait(doing)
-            return
-        why = self._deaf()
-        if why:
-            self._told = True
-            log.warning("%s.%s() waits: %s", self._name, doing, why)
-
-    def _deaf(self) -> str:
-        """Return why nothing can come, as long as nothing can."""
-        return ""
-
-
-class FairQueue(Receiver, trio.abc.ReceiveChannel[bytes]):
-    """Receive messages of one frame, from each peer that has some in turn."""
-
-    async def receive(self) -> bytes:
-        """Receive a message of one frame; waits while there is none.
-
-        A receive that need not wait is a checkpoint only at every 256th message. Cancelled, it has received
-        nothing. Raises `MultipartMessage`, which carries the frames, for a message of several, and
-        ``trio.ClosedResourceError``.
-        """
-        run = self._receive_run
-        if run:
-            self._receive_run = run - 1
-            take = self._take
-            message = take()
-        else:
-            message = await self._next("receive")
-        if type(message) is not list:
-            return message  # type: ignore[no-any-return]
-        raise MultipartMessage(message)
-
-    __anext__ = receive
-
-    def receive_nowait(self) -> bytes:
-        """Receive a message of one frame if there is one, else raise ``trio.WouldBlock``."""
-        self._check_open()
-        message = self._pop()
-        if type(message) is not list:
-            return message  # type: ignore[no-any-return]
-        raise MultipartMessage(message)
-
-
-class FairQueueMultipart(FairQueue):
-    """Receive messages of any number of frames, from each peer that has some in turn."""
-
-    async def receive_multipart(self) -> list[bytes]:
-        """Receive any message as the list of its frames. Otherwise as `receive`."""
-        if self._receive_run:
-            self._receive_run -= 1
-            message = self._take()
-        else:
-            message = await self._next("receive_multipart")
-        return message if type(message) is list else [message]
-
-    def receive_multipart_nowait(self) -> list[bytes]:
-        """Receive any message if there is one, else raise ``trio.WouldBlock``."""
-        self._check_open()
-        message = self._pop()
-        return message if type(message) is list else [message]
-
-
-class SingleFrames(FairQueue):
-    """Receive from peers that may send messages of one frame only; others are dropped and counted."""
-
-    _translates = True
-
-    def _translate(self, pipe: Pipe, batch: list[Message]) -> list[Any]:
-        return self._single_frames(pipe, batch)

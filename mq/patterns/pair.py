@@ -6,7 +6,7 @@ import trio
 
 from ..pipe import Pipe
 from ..socket import Socket
-from .incoming import FairQueueMultipart, SingleFrames
+from .fair_queue import FairQueueMultipart, SingleFrames
 from .outgoing import RoundRobin, RoundRobinMultipart
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .incoming import FairQueueMultipart, SingleFrames
+from .fair_queue import FairQueueMultipart, SingleFrames
 from .outgoing import RoundRobin, RoundRobinMultipart
 
 

@@ -8,7 +8,7 @@ from typing import Any, Unpack
 from ..message import Cancel, Message, Subscribe, as_bytes, first_frame, frames_of, message_of, shortened
 from ..options import OptionArguments
 from ..pipe import Pipe
-from .incoming import Choosy, FairQueueMultipart
+from .fair_queue import Choosy, FairQueueMultipart
 from .subscriptions import Topics
 from .topical import Topical
 

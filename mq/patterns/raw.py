@@ -10,7 +10,7 @@ from ..errors import InvalidEndpoint
 from ..message import Message, frames_of
 from ..pipe import Pipe
 from .addressed import ByRoutingId
-from .incoming import FairQueueMultipart
+from .fair_queue import FairQueueMultipart
 from .notices import Notices
 from .sender import Sender
 

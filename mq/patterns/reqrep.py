@@ -10,7 +10,7 @@ from ..errors import OutOfTurn
 from ..message import Message, frames_of, message_of
 from ..options import OptionArguments
 from ..pipe import Pipe
-from .incoming import FairQueueMultipart
+from .fair_queue import FairQueueMultipart
 from .notices import Notices
 from .overflow import Overflow
 from .request import DELIMITER, UNAWAITED, Requester, unanswered

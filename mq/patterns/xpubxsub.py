@@ -10,8 +10,8 @@ import trio
 from ..message import Buffer, Cancel, Message, Subscribe, as_bytes, as_frame, as_message
 from ..options import OptionArguments
 from ..pipe import Pipe
+from .fair_queue import FairQueueMultipart
 from .fanout import FanOut
-from .incoming import FairQueueMultipart
 from .pubsub import Publisher, Subscriber, requests_of
 
 

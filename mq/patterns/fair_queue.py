@@ -1,0 +1,98 @@
+"""How is a message received? One by one, as one frame or several, from peers in turn."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+import trio
+
+from ..errors import MultipartMessage
+from ..message import Message
+from ..pipe import Pipe
+from ..socket import PATIENCE
+from .incoming import Receiver
+
+log = logging.getLogger("mq")
+
+
+class Choosy(Receiver):
+    """Receive what was asked for only. Who asked for nothing, and waits, is told so once."""
+
+    _told = False
+
+    async def _wait(self, doing: str) -> None:
+        if self._told or not self._deaf():
+            await super()._wait(doing)
+            return
+        with trio.move_on_after(PATIENCE):
+            await super()._wait(doing)
+            return
+        why = self._deaf()
+        if why:
+            self._told = True
+            log.warning("%s.%s() waits: %s", self._name, doing, why)
+
+    def _deaf(self) -> str:
+        """Return why nothing can come, as long as nothing can."""
+        return ""
+
+
+class FairQueue(Receiver, trio.abc.ReceiveChannel[bytes]):
+    """Receive messages of one frame, from each peer that has some in turn."""
+
+    async def receive(self) -> bytes:
+        """Receive a message of one frame; waits while there is none.
+
+        A receive that need not wait is a checkpoint only at every 256th message. Cancelled, it has received
+        nothing. Raises `MultipartMessage`, which carries the frames, for a message of several, and
+        ``trio.ClosedResourceError``.
+        """
+        run = self._receive_run
+        if run:
+            self._receive_run = run - 1
+            take = self._take
+            message = take()
+        else:
+            message = await self._next("receive")
+        if type(message) is not list:
+            return message  # type: ignore[no-any-return]
+        raise MultipartMessage(message)
+
+    __anext__ = receive
+
+    def receive_nowait(self) -> bytes:
+        """Receive a message of one frame if there is one, else raise ``trio.WouldBlock``."""
+        self._check_open()
+        message = self._pop()
+        if type(message) is not list:
+            return message  # type: ignore[no-any-return]
+        raise MultipartMessage(message)
+
+
+class FairQueueMultipart(FairQueue):
+    """Receive messages of any number of frames, from each peer that has some in turn."""
+
+    async def receive_multipart(self) -> list[bytes]:
+        """Receive any message as the list of its frames. Otherwise as `receive`."""
+        if self._receive_run:
+            self._receive_run -= 1
+            message = self._take()
+        else:
+            message = await self._next("receive_multipart")
+        return message if type(message) is list else [message]
+
+    def receive_multipart_nowait(self) -> list[bytes]:
+        """Receive any message if there is one, else raise ``trio.WouldBlock``."""
+        self._check_open()
+        message = self._pop()
+        return message if type(message) is list else [message]
+
+
+class SingleFrames(FairQueue):
+    """Receive from peers that may send messages of one frame only; others are dropped and counted."""
+
+    _translates = True
+
+    def _translate(self, pipe: Pipe, batch: list[Message]) -> list[Any]:
+        return self._single_frames(pipe, batch)
