@@ -14,6 +14,7 @@ _ONLY_SENDS = "it only sends; receive with the mq.{other} at the other end, or t
 _ONLY_RECEIVES = "it only receives; send with the mq.{other} at the other end, or take types that do both: {both}"
 _ONE_FRAME = "its messages are of one frame; write {single}()"
 _OPTION = "options are keyword arguments of the constructor, listed in mq.Options, as in mq.{socket}(linger=1.0)"
+_OPTION_OR_TOPIC = f"{_OPTION}; a topic is subscribed to by subscribe(topic)"
 _NO_TIMEOUT = "write 'with trio.move_on_after(seconds):' around what may take too long"
 _NO_PICKLE = "a message is bytes, and what unpickles them runs what a stranger wrote; see the package actors"
 _SUBSCRIBES = "topics are for mq.Sub; mq.XSub sends b'\\x01' + topic, and mq.Dish has join(group)"
@@ -62,8 +63,8 @@ _ADVICE = {
     **dict.fromkeys(("last_endpoint", "LAST_ENDPOINT"), "bind() returns the endpoint, with its port"),
     "bind_to_random_port": "write 'socket.bind(\"tcp://127.0.0.1:*\")', which returns the endpoint with its port",
     **dict.fromkeys(("get_monitor_socket", "disable_monitor"), "write 'async with socket.monitor() as events:'"),
-    **dict.fromkeys(("get", "set", "getsockopt", "setsockopt", "get_hwm", "set_hwm"), _OPTION),
-    **dict.fromkeys(("getsockopt_string", "setsockopt_string", "get_string", "set_string"), _OPTION),
+    **dict.fromkeys(("get", "getsockopt", "get_hwm", "set_hwm", "getsockopt_string", "get_string"), _OPTION),
+    **dict.fromkeys(("set", "setsockopt", "setsockopt_string", "set_string"), _OPTION_OR_TOPIC),
     **dict.fromkeys(_OPTIONS, _OPTION),
     **dict.fromkeys(map(str.upper, _OPTIONS), _OPTION),
     **dict.fromkeys(("sndtimeo", "rcvtimeo", "SNDTIMEO", "RCVTIMEO"), _NO_TIMEOUT),

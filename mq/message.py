@@ -38,7 +38,7 @@ def as_frame(value: object) -> bytes:
         raise TypeError(f"a frame is bytes, got the str {shortened(value)}: encode it, as in text.encode()")
     if isinstance(value, (list, tuple)):
         what = f"a frame is bytes, got a {type(value).__name__}"
-        raise TypeError(f"{what}: use send_multipart() for several frames, or request_multipart()")
+        raise TypeError(f"{what}: for several, use send_multipart() or request_multipart(), where the socket has them")
     raise TypeError(f"a frame is bytes, got {type(value).__name__} {shortened(value)}: serialize it first")
 
 
@@ -56,7 +56,7 @@ def as_bytes(value: object, what: str) -> bytes:
 def as_message(frames: Iterable[Buffer]) -> Message:
     """Return ``frames`` in the inner form: one frame alone, several as a list of its own."""
     if isinstance(frames, (bytes, bytearray, memoryview, str)):
-        raise TypeError(f"send_multipart() takes a list of frames, got {shortened(frames)}: use send() for one")
+        raise TypeError(f"frames come as a list, got {shortened(frames)}: use send(), or request(), for one")
     given = list(frames)
     checked: list[bytes] = given if set(map(type, given)) == ONLY_BYTES else list(map(as_frame, given))  # type: ignore[assignment]
     if not checked:

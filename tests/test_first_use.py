@@ -173,7 +173,7 @@ async def test_what_is_not_bytes_is_shown(message: Any, complaint: tuple[str, ..
     ("frames", "error", "complaint"),
     [
         (["hello"], TypeError, ("a frame is bytes", "the str 'hello'")),
-        (b"hello", TypeError, ("takes a list of frames", "b'hello'", "send()")),
+        (b"hello", TypeError, ("come as a list", "b'hello'", "send()")),
         ([], ValueError, ("at least one frame", "send [b'']")),
     ],
 )

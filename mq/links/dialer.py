@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import random
-
 import trio
 
 from ..endpoint import Endpoint
 from ..monitor import ConnectDelayed, Connected, ConnectRetried
-from ..options import Options
 from ..pipe import Pipe
 from ..transports import TRANSPORTS, Stream
 from . import session
+from .backoff import pause
 from .owner import Owner
 
 
@@ -25,18 +23,10 @@ async def dial(owner: Owner, endpoint: Endpoint, pipe: Pipe) -> None:
             failures = 0
         if options.gives_up_after(end):
             return
-        delay = _pause(options, failures)
+        delay = pause(options, failures)
         failures += 1
         owner.report(ConnectRetried(endpoint=pipe.endpoint, delay=delay))
         await trio.sleep(delay)
-
-
-def _pause(options: Options, failures: int) -> float:
-    """Return the pause before the next attempt: doubling, capped, and cut by a random part."""
-    interval = options.reconnect_interval or 0.0
-    longest = max(interval, options.reconnect_interval_max)
-    nominal = min(longest, interval * 2.0 ** min(failures, 60))
-    return nominal * (1.0 - options.reconnect_jitter * random.random())
 
 
 async def _attempt(owner: Owner, endpoint: Endpoint, pipe: Pipe) -> str:

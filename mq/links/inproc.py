@@ -18,11 +18,9 @@ from ..monitor import Connected, ConnectRetried, Disconnected, HandshakeFailed, 
 from ..pipe import Lane, Pipe, ignored, nobody
 from ..protocols.zmtp.peers import check_peer
 from ..transports.inproc import Exchange
+from .backoff import pause
 from .owner import Owner
 from .parking import Seat
-
-_RETRY = 0.1
-"""Seconds before a refused connecter asks again."""
 
 
 class End:
@@ -120,7 +118,8 @@ class Binder(End):
         pipe.identity = theirs.routing_id
         refusal = self._refusal(connecter, pipe)
         if refusal:
-            connecter.post(connecter.refused, refusal)
+            misfit = _misfit(connecter.owner.socket_type, self.owner.socket_type)
+            connecter.post(connecter.refused, misfit or refusal)
             return
         self._pipes[connecter] = pipe
         pipe.peer = connecter.endpoint
@@ -158,12 +157,7 @@ class Binder(End):
     def _refusal(self, connecter: Connecter, pipe: Pipe) -> str | None:
         if not self._open:
             return "the binding socket closed"
-        try:
-            check_peer(self.owner.socket_type, connecter.owner.socket_type)
-        except ProtocolError as error:
-            refusal: str | None = str(error)
-        else:
-            refusal = self.owner.refuse(pipe)
+        refusal = _misfit(self.owner.socket_type, connecter.owner.socket_type) or self.owner.refuse(pipe)
         if refusal:
             self.owner.report(HandshakeFailed(endpoint=self.endpoint, peer=connecter.endpoint, reason=refusal))
         return refusal
@@ -210,6 +204,7 @@ class Connecter(End):
     async def dial(self) -> None:
         """Be connected, or wait to be, until cancelled."""
         owner = self.owner
+        failures = 0
         try:
             while True:
                 self._waiting, self._refused, self._rejected = True, False, False
@@ -225,8 +220,10 @@ class Connecter(End):
                 if owner.options.gives_up_after(end if self._refused else "disconnect"):
                     return
                 if self._refused or self._rejected:
-                    owner.report(ConnectRetried(endpoint=self.endpoint, delay=_RETRY))
-                    await trio.sleep(_RETRY)
+                    delay = pause(owner.options, failures)
+                    owner.report(ConnectRetried(endpoint=self.endpoint, delay=delay))
+                    await trio.sleep(delay)
+                failures = failures + 1 if self._refused else 0
         finally:
             self.gone = True
             EXCHANGE.withdraw(self.name, self)
@@ -295,3 +292,12 @@ class Connecter(End):
 
 
 EXCHANGE: Exchange[Binder, Connecter] = Exchange()
+
+
+def _misfit(ours: str, theirs: str) -> str:
+    """Return why a socket of type ``ours`` cannot talk to one of type ``theirs``, or "" when it can."""
+    try:
+        check_peer(ours, theirs)
+    except ProtocolError as error:
+        return str(error)
+    return ""

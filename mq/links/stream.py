@@ -40,6 +40,7 @@ async def handshake(stream: Stream, connection: Conversation, pipe: Pipe, read_s
         except ProtocolError as error:
             if connection.peer is not None:
                 return connection.peer, Early(error.completed, str(error))
+            connection.accept()
             with suppress(OSError):  # our side of the handshake tells the peer what is wrong
                 stream.write_nowait([connection.take_output()])
             raise

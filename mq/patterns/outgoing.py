@@ -163,6 +163,7 @@ class RoundRobin(Socket, trio.abc.SendChannel[bytes]):
         if not self._peer_count:
             for each in self._pipes:
                 self._join(each)
+            self._senders.unpark_all()  # who waits is told that nobody is there
 
     def _pipe_removed(self, pipe: Pipe) -> None:
         super()._pipe_removed(pipe)

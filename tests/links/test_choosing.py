@@ -108,3 +108,16 @@ async def test_one_whose_name_becomes_free_is_taken(wire_endpoint: str, deadline
             await second.wait_connected()
             await second.send(b"now")
             assert await router.receive_multipart() == [b"me", b"now"]
+
+
+async def test_within_the_process_each_side_is_told_of_the_other_and_asks_less_and_less_often(deadline: None) -> None:
+    async with mq.Pull() as pull, mq.Req() as req, pull.monitor() as pulls, req.monitor() as reqs:
+        req.connect(pull.bind("inproc://misfits"))
+        assert (await next_event(pulls, mq.HandshakeFailed)).reason == (
+            "incompatible socket types: PULL talks to PUSH, the peer is REQ"
+        )
+        assert (await next_event(reqs, mq.HandshakeFailed)).reason == (
+            "incompatible socket types: REQ talks to REP or ROUTER, the peer is PULL"
+        )
+        delays = [(await next_event(reqs, mq.ConnectRetried)).delay for _ in range(3)]
+        assert delays == sorted(set(delays))

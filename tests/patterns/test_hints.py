@@ -53,6 +53,25 @@ async def test_a_binder_is_told_that_nobody_has_connected(
     assert "nobody has connected to inproc://alone" in hint
 
 
+async def test_a_sender_that_waits_for_room_is_told_when_its_peer_leaves(
+    autojump_clock: MockClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with mq.Push(send_hwm=1) as push, trio.open_nursery() as nursery:
+        address = push.bind("inproc://leaving")
+        async with mq.Pull(receive_hwm=1) as pull:
+            pull.connect(address)
+            await push.wait_connected()
+            for _ in range(2):
+                await push.send(b"fills the queue")
+            nursery.start_soon(push.send, b"waits")
+            await trio.sleep(60)
+            assert _hints(caplog) == []
+        await trio.sleep(60)
+        (hint,) = _hints(caplog)
+        assert hint.startswith("Push.send() waits: nobody has connected to inproc://leaving")
+        nursery.cancel_scope.cancel()
+
+
 async def test_a_connecter_is_told_that_nobody_answers(
     autojump_clock: MockClock, caplog: pytest.LogCaptureFixture
 ) -> None:
