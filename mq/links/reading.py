@@ -253,11 +253,10 @@ class Reader:
         connection = self._connection
         self._more = False
         space = connection.space
-        size = self._size
         data = b""
         try:
             if space is None:
-                data = self._stream.read_nowait(size)
+                data = self._stream.read_nowait(self._size)
                 count = len(data)
             else:
                 count = self._stream.read_into_nowait(space)
@@ -269,13 +268,7 @@ class Reader:
         if not count:
             self._reason = f"the peer closed the connection{_half(connection)}"
             return
-        self._looker.saw(count)
-        # While a large frame comes, its sender is filling the kernel's buffer as we empty it.
-        self._more = space is not None or count == size
-        if self._more:
-            self._size = min(size * 4, self._limit)
-        elif count < size // 4:
-            self._size = max(size // 4, self._least)
+        self._adapt(count, in_a_large_frame=space is not None)
         self.heard += 1
         self._pipe.bytes_in += count
         try:
@@ -292,6 +285,17 @@ class Reader:
             self._writer.quiet()
         if messages:
             self._take_in(messages)
+
+    def _adapt(self, count: int, *, in_a_large_frame: bool) -> None:
+        """Learn from a read of ``count`` bytes how to read next."""
+        size = self._size
+        self._looker.saw(count)
+        # While a large frame comes, its sender is filling the kernel's buffer as we empty it.
+        self._more = in_a_large_frame or count == size
+        if self._more:
+            self._size = min(size * 4, self._limit)
+        elif count < size // 4:
+            self._size = max(size // 4, self._least)
 
     def _take_in(self, messages: list[Message]) -> None:
         self._pipe.messages_in += len(messages)
