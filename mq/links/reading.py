@@ -32,8 +32,11 @@ _GUARD = 0.01, 0.15
 _PLENTY = 1000
 """Messages that who receives will be busy with for a while."""
 
+_MUCH = 16 * 1024
+"""Bytes that take a while to decode."""
+
 _PAUSE = 0.001, 0.15
-"""Seconds between two reads when there are plenty: at least, and at most."""
+"""Seconds between two reads of much when there are plenty: at least, and at most."""
 
 _PINGED = 0.03
 """The same at most, of both, for a peer that sends PINGs: how soon it wants them answered, it does not tell."""
@@ -73,6 +76,8 @@ class Reader:
         self._least = min(_SMALL_READ, limit)
         self._size = self._least
         """Bytes to ask the kernel for next. Much memory costs much time to make, also when little of it is used."""
+        self._much = False
+        """The last read brought much."""
         self._more = False
         """The last read left reason to read again without a wait."""
         self._guard = False
@@ -107,7 +112,7 @@ class Reader:
                     await self._stand_guard()
                 elif self._backlog:
                     await self._wait_for_room()
-                elif len(pipe.inbox) <= _PLENTY or await self._is_time_to_read_ahead():
+                elif not self._much or len(pipe.inbox) <= _PLENTY or await self._is_time_to_read_ahead():
                     await self._watch()
         finally:
             pipe.read = None
@@ -292,6 +297,7 @@ class Reader:
         self._looker.saw(count)
         # While a large frame comes, its sender is filling the kernel's buffer as we empty it.
         self._more = in_a_large_frame or count == size
+        self._much = count >= _MUCH
         if self._more:
             self._size = min(size * 4, self._limit)
         elif count < size // 4:

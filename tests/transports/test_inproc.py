@@ -157,7 +157,7 @@ async def test_types_are_checked_and_the_misfit_may_be_replaced(deadline: None) 
         await push.send(b"hello")
         async with mq.Pair() as pair:
             pair.bind("inproc://misfit")
-            assert "PAIR talks to PAIR" in (await next_event(events, mq.HandshakeFailed)).reason
+            assert "PUSH talks to PULL, the peer is PAIR" in (await next_event(events, mq.HandshakeFailed)).reason
         async with mq.Pull() as pull:
             pull.bind("inproc://misfit")
             assert await pull.receive() == b"hello"
