@@ -77,3 +77,14 @@ async def next_event(events: Any, kind: type[Any]) -> Any:
 
 
 Work = Callable[[], Awaitable[None]]
+
+
+class Turns:
+    """How many turns other tasks have had."""
+
+    count = 0
+
+    async def take(self) -> None:
+        while True:
+            await trio.lowlevel.checkpoint()
+            self.count += 1

@@ -13,7 +13,7 @@ from trio.testing import wait_all_tasks_blocked
 
 import mq
 
-from ..conftest import until
+from ..conftest import Turns, until
 from ..protocols.wire import command, frame, multipart, opening
 from .raw import Raw, raw_peer
 
@@ -182,39 +182,25 @@ async def test_who_has_sent_a_ping_has_the_next_answered_sooner(wire_endpoint: s
 
 
 async def test_reads_without_a_wait_end_a_turn_too(wire_endpoint: str, deadline: None) -> None:
-    turns = 0
-
-    async def others() -> None:
-        nonlocal turns
-        while True:
-            await trio.lowlevel.checkpoint()
-            turns += 1
-
+    turns = Turns()
     async with (
         mq.Pull(read_size=100) as pull,
         raw_peer(pull.bind(wire_endpoint)) as raw,
         trio.open_nursery() as nursery,
     ):
         await raw.shake_hands(b"PUSH")
-        nursery.start_soon(others)
+        nursery.start_soon(turns.take)
         for _ in range(5):  # as much as the kernel holds, so that there is always something to read
             await raw.say(frame(bytes(1000)) * 100)
-            before = turns
+            before = turns.count
             for _ in range(100):
                 await pull.receive()
-            assert turns - before >= 100 * 1000 // 100 // 16 - 3
+            assert turns.count - before >= 100 * 1000 // 100 // 16 - 3
         nursery.cancel_scope.cancel()
 
 
 async def test_reads_of_what_is_not_wanted_end_a_turn_too(wire_endpoint: str, deadline: None) -> None:
-    turns = 0
-
-    async def others() -> None:
-        nonlocal turns
-        while True:
-            await trio.lowlevel.checkpoint()
-            turns += 1
-
+    turns = Turns()
     async with (
         mq.Sub(read_size=100) as sub,
         mq.Push() as push,
@@ -228,23 +214,16 @@ async def test_reads_of_what_is_not_wanted_end_a_turn_too(wire_endpoint: str, de
         await sub.wait_connected()
         nursery.start_soon(mq.proxy, sub, push)
         await wait_all_tasks_blocked()
-        nursery.start_soon(others)
+        nursery.start_soon(turns.take)
         await raw.say(frame(bytes(250)) * 200 + frame(b"wanted"))
-        before = turns
+        before = turns.count
         assert await pull.receive() == b"wanted"
-        assert turns - before >= 200 * 250 // 100 // 16 - 3
+        assert turns.count - before >= 200 * 250 // 100 // 16 - 3
         nursery.cancel_scope.cancel()
 
 
 async def test_reads_of_replies_that_nobody_awaits_end_a_turn_too(wire_endpoint: str, deadline: None) -> None:
-    turns = 0
-
-    async def others() -> None:
-        nonlocal turns
-        while True:
-            await trio.lowlevel.checkpoint()
-            turns += 1
-
+    turns = Turns()
     async with (
         mq.Req(read_size=100) as req,
         raw_peer(req.bind(wire_endpoint)) as raw,
@@ -252,14 +231,14 @@ async def test_reads_of_replies_that_nobody_awaits_end_a_turn_too(wire_endpoint:
     ):
         await raw.shake_hands(b"REP")
         await req.wait_connected()
-        nursery.start_soon(others)
+        nursery.start_soon(turns.take)
         for _ in range(3):  # so that it reads by itself
             nursery.start_soon(req.request, b"")
             (_, number), _, _ = [await raw.hear_frame() for _ in range(3)]
-            before = turns
+            before = turns.count
             await raw.say(multipart(b"none", b"", bytes(250)) * 200 + multipart(number, b"", b""))
             await until(lambda: req.statistics().messages_in > 0 and not req._asked)
-        assert turns - before >= 200 * 250 // 100 // 16 - 3
+        assert turns.count - before >= 200 * 250 // 100 // 16 - 3
         nursery.cancel_scope.cancel()
 
 

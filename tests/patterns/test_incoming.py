@@ -14,18 +14,25 @@ from ..conftest import married, until
 from .meeting import numbered, receive_all
 
 
+async def received_from_crowd(
+    pull: mq.Pull, endpoint: str, stack: AsyncExitStack, peers: int, each: int
+) -> list[list[bytes]]:
+    """Have so many peers send messages, numbered for each; when all have come, receive them: name and number."""
+    address = pull.bind(endpoint)
+    for name in range(peers):
+        push = await stack.enter_async_context(mq.Push())
+        push.connect(address)
+        await push.wait_connected()
+        for number in range(each):
+            await push.send(b"%d %d" % (name, number))
+    await until(lambda: pull.statistics().queued_in == peers * each)
+    return [message.split() for message in await receive_all(pull, peers * each)]
+
+
 async def test_peers_with_a_backlog_are_received_from_in_exact_turn(endpoint: str, deadline: None) -> None:
     peers, each = 4, 25
     async with mq.Pull() as pull, AsyncExitStack() as stack:
-        address = pull.bind(endpoint)
-        for name in range(peers):
-            push = await stack.enter_async_context(mq.Push())
-            push.connect(address)
-            await push.wait_connected()
-            for number in range(each):
-                await push.send(b"%d %d" % (name, number))
-        await until(lambda: pull.statistics().queued_in == peers * each)
-        got = [message.split() for message in await receive_all(pull, peers * each)]
+        got = await received_from_crowd(pull, endpoint, stack, peers, each)
     order = [name for name, _ in got[:peers]]
     assert sorted(order) == numbered(peers)
     assert [name for name, _ in got] == order * each
@@ -51,15 +58,7 @@ async def test_in_a_crowd_each_has_a_few_received_in_its_turn(
 ) -> None:
     each = 3 * in_a_row
     async with mq.Pull() as pull, AsyncExitStack() as stack:
-        address = pull.bind(endpoint)
-        for name in range(peers):
-            push = await stack.enter_async_context(mq.Push())
-            push.connect(address)
-            await push.wait_connected()
-            for number in range(each):
-                await push.send(b"%d %d" % (name, number))
-        await until(lambda: pull.statistics().queued_in == peers * each)
-        got = [message.split() for message in await receive_all(pull, peers * each)]
+        got = await received_from_crowd(pull, endpoint, stack, peers, each)
         assert pull.statistics().messages_in == peers * each
     for name in numbered(peers):
         assert [number for sender, number in got if sender == name] == numbered(each)

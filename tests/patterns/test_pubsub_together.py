@@ -12,7 +12,7 @@ from trio.testing import wait_all_tasks_blocked
 
 import mq
 
-from ..conftest import until
+from ..conftest import Turns, until
 from ..links.raw import raw_peer
 from ..protocols.wire import SIGNATURE, command, frame_1_0, multipart_1_0
 from .meeting import HUGE, numbered, receive_until, subscribed
@@ -192,26 +192,19 @@ async def test_statistics_may_be_asked_for_anywhere(wire_endpoint: str, deadline
 
 
 async def test_a_turn_ends_whatever_was_sent_before(wire_endpoint: str, deadline: None) -> None:
-    turns = 0
-
-    async def others() -> None:
-        nonlocal turns
-        while True:
-            await trio.lowlevel.checkpoint()
-            turns += 1
-
+    turns = Turns()
     async with subscribed(mq.Pub(), mq.Sub(), wire_endpoint, b"") as (pub, _), trio.open_nursery() as nursery:
-        nursery.start_soon(others)
+        nursery.start_soon(turns.take)
         for message in numbered(256):
             await pub.send(bytearray(message))
-        assert turns <= 5
+        assert turns.count <= 5
         async with trio.open_nursery() as senders:
             for message in numbered(600):
                 senders.start_soon(pub.send, message)
-        before = turns
+        before = turns.count
         for message in numbered(2560):
             await pub.send(message)
-        assert turns - before >= 9
+        assert turns.count - before >= 9
         assert pub.statistics().messages_out == 256 + 600 + 2560
         nursery.cancel_scope.cancel()
 
