@@ -13,11 +13,10 @@ from trio.lowlevel import checkpoint
 from ..message import ONLY_BYTES, Buffer, Message, as_frame, as_message
 from ..options import OptionArguments
 from ..pipe import REPLACED, Lane, Pipe
-from ..socket import Socket
-from .turn import TURN
+from .turn import TURN, SendsInTurns
 
 
-class RoundRobin(Socket, trio.abc.SendChannel[bytes]):
+class RoundRobin(SendsInTurns, trio.abc.SendChannel[bytes]):
     """Send to each connected peer with room in turn; wait while there is none.
 
     Messages queue for endpoints that are not connected yet only while no peer is, and never with ``immediate``.
@@ -30,7 +29,6 @@ class RoundRobin(Socket, trio.abc.SendChannel[bytes]):
         super().__init__(**options)
         self._ring: deque[Pipe] = deque()
         self._senders = trio.lowlevel.ParkingLot()
-        self._send_turn = TURN
         self._lane: Lane
         """Where a run of messages goes."""
 
@@ -119,11 +117,6 @@ class RoundRobin(Socket, trio.abc.SendChannel[bytes]):
             self._send_run = run
             self._sent += run
             self._send_turn -= run
-
-    def _end_send_run(self) -> None:
-        self._sent -= self._send_run
-        self._send_turn += self._send_run
-        self._send_run = 0
 
     def _full(self, pipe: Pipe) -> None:
         """Leave ``pipe`` out of the ring until its consumer has made room."""

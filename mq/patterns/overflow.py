@@ -15,14 +15,13 @@ from ..message import Message
 from ..monitor import Statistics
 from ..options import OptionArguments
 from ..pipe import Pipe
-from ..socket import Socket
-from .turn import TURN
+from .turn import TURN, SendsInTurns
 
 _ANYBODY = (None,)
 _BEHIND = "its queue was full when they were sent (send_hwm)"
 
 
-class Overflow(Socket):
+class Overflow(SendsInTurns):
     """Pass a peer over when its queue is full, until half of it is gone.
 
     What it misses is reported when it can be sent to again, or is gone.
@@ -30,7 +29,6 @@ class Overflow(Socket):
 
     def __init__(self, **options: Unpack[OptionArguments]) -> None:
         super().__init__(**options)
-        self._send_turn = TURN
         self._missed: dict[Pipe, int] = {}
         self._room = trio.lowlevel.ParkingLot()
 
@@ -93,11 +91,6 @@ class Overflow(Socket):
             await checkpoint()
             self._check_open()
             self._send_turn = TURN
-
-    def _end_send_run(self) -> None:
-        self._sent -= self._send_run
-        self._send_turn += self._send_run
-        self._send_run = 0
 
     def _writable(self, pipe: Pipe) -> None:
         super()._writable(pipe)
