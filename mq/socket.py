@@ -6,11 +6,13 @@ It knows neither routing, which the patterns built on it are, nor framing, which
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import partial
+from itertools import repeat
+from operator import length_hint
 from types import MappingProxyType, TracebackType
-from typing import TYPE_CHECKING, ClassVar, Self, Unpack
+from typing import TYPE_CHECKING, Any, ClassVar, Self, Unpack
 
 import trio
 from attrs import evolve
@@ -36,6 +38,10 @@ PATIENCE = 2.0
 """Seconds that a task waits for somebody to talk to before the log says that nobody is there."""
 
 
+NO_RUN: tuple[Iterator[Any], repeat[tuple[()]]] = iter(()), repeat((), 0)
+"""Nothing may be received without a look around: a run, and as many as are left of it."""
+
+
 @absent.explained
 class Socket(home.Resident):
     """What all socket types share. Use one as ``async with mq.Push() as push``.
@@ -46,7 +52,7 @@ class Socket(home.Resident):
     """
 
     # What the hot paths of patterns look at: in slots it is found faster, and only one base of a class may have them.
-    __slots__ = ("_lane", "_receive_run", "_send_run", "_take", "_thread", "_waiting")
+    __slots__ = ("_lane", "_run", "_send_run", "_thread", "_waiting")
 
     socket_type: ClassVar[str]
     fans_out: ClassVar[bool] = False
@@ -79,8 +85,11 @@ class Socket(home.Resident):
         self._send_run = 0
         """Messages counted as sent before they are: so many may follow with no other look around."""
         self._received = 0
-        self._receive_run = 0
-        """Messages counted as received before they are."""
+        self._run: Iterator[Any]
+        """What may be received next with no other look around: counted as received before it is."""
+        self._rest_of_run: repeat[tuple[()]]
+        """As many as are left of it."""
+        self._run, self._rest_of_run = NO_RUN
         self._past_bytes_out = 0
         self._past_bytes_in = 0
         self._losses = Losses(self._monitors)
@@ -120,8 +129,9 @@ class Socket(home.Resident):
     def _evict(self) -> None:
         super()._evict()
         self._sent -= self._send_run
-        self._received -= self._receive_run
-        self._send_run = self._receive_run = 0  # hot paths look no further
+        self._received -= length_hint(self._rest_of_run)
+        self._send_run = 0  # hot paths look no further
+        self._run, self._rest_of_run = NO_RUN
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
@@ -425,7 +435,7 @@ class Socket(home.Resident):
         return Statistics(
             peers=peers,
             messages_out=self._sent - self._send_run,
-            messages_in=self._received - self._receive_run,
+            messages_in=self._received - length_hint(self._rest_of_run),
             bytes_out=self._past_bytes_out + sum(peer.bytes_out for peer in peers),
             bytes_in=self._past_bytes_in + sum(peer.bytes_in for peer in peers),
             queued_out=sum(peer.queued_out for peer in peers),

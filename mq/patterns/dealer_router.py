@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from threading import get_ident
-from typing import Any, Unpack
+from typing import Unpack
 
 import trio
 
@@ -13,6 +13,7 @@ from ..options import OptionArguments
 from ..pipe import Pipe
 from .addressed import ByRoutingId
 from .fair_queue import FairQueueMultipart
+from .named import FromNamed
 from .notices import Notices
 from .outgoing import RoundRobinMultipart
 from .sender import Sender
@@ -25,7 +26,7 @@ class Dealer(Notices, RoundRobinMultipart, FairQueueMultipart, trio.abc.Channel[
     socket_type = "DEALER"
 
 
-class Router(Notices, Sender, ByRoutingId, Service, FairQueueMultipart, trio.abc.Channel[bytes]):
+class Router(Notices, Sender, ByRoutingId, Service, FromNamed, trio.abc.Channel[bytes]):
     """Send to the peer that the first frame names, and receive with the sender's routing id as the first frame.
 
     A peer's routing id is what it calls itself (its option ``routing_id``), else five bytes of which the first is 0,
@@ -36,11 +37,12 @@ class Router(Notices, Sender, ByRoutingId, Service, FairQueueMultipart, trio.abc
 
     socket_type = "ROUTER"
     chooses = True
-    _translates = True
 
     def __init__(self, **options: Unpack[OptionArguments]) -> None:
         super().__init__(**options)
         self._mandatory = self.options.router_mandatory
+        # Within the process, what a peer has sent already is to come after the notice, and so is not received from.
+        self._translates = "connect" in self.options.router_notify
 
     async def send_multipart(self, frames: Iterable[Buffer]) -> None:
         """Send all frames but the first to the peer that the first one names.
@@ -117,13 +119,6 @@ class Router(Notices, Sender, ByRoutingId, Service, FairQueueMultipart, trio.abc
             self._drop_unsent(1, GONE)
         else:
             self._put_to(address, pipe, message)
-
-    def _translate(self, pipe: Pipe, batch: list[Message]) -> list[Any]:
-        address = pipe.address
-        return [
-            [address, message] if type(message) is bytes else [address, *message]
-            for message in batch
-        ]
 
     # -- who is who ----------------------------------------------------------------------------------------
 

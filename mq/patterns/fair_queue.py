@@ -8,7 +8,7 @@ from typing import Any
 import trio
 
 from ..errors import MultipartMessage
-from ..message import Message
+from ..message import Message, frames_of
 from ..pipe import Pipe
 from ..socket import PATIENCE
 from .incoming import Receiver
@@ -38,6 +38,12 @@ class Choosy(Receiver):
         return ""
 
 
+def _only_frame(message: Message) -> bytes:
+    if isinstance(message, list):
+        raise MultipartMessage(message)
+    return message
+
+
 class FairQueue(Receiver, trio.abc.ReceiveChannel[bytes]):
     """Receive messages of one frame, from each peer that has some in turn."""
 
@@ -48,26 +54,18 @@ class FairQueue(Receiver, trio.abc.ReceiveChannel[bytes]):
         nothing. Raises `MultipartMessage`, which carries the frames, for a message of several, and
         ``trio.ClosedResourceError``.
         """
-        run = self._receive_run
-        if run:
-            self._receive_run = run - 1
-            take = self._take
-            message = take()
-        else:
-            message = await self._next("receive")
-        if type(message) is not list:
+        for message in self._run:  # the next of it, if there is one
+            if type(message) is list:
+                raise MultipartMessage(message)
             return message  # type: ignore[no-any-return]
-        raise MultipartMessage(message)
+        return _only_frame(await self._next("receive"))
 
     __anext__ = receive
 
     def receive_nowait(self) -> bytes:
         """Receive a message of one frame if there is one, else raise ``trio.WouldBlock``."""
         self._check_open()
-        message = self._pop()
-        if type(message) is not list:
-            return message  # type: ignore[no-any-return]
-        raise MultipartMessage(message)
+        return _only_frame(self._pop())
 
 
 class FairQueueMultipart(FairQueue):
@@ -75,18 +73,14 @@ class FairQueueMultipart(FairQueue):
 
     async def receive_multipart(self) -> list[bytes]:
         """Receive any message as the list of its frames. Otherwise as `receive`."""
-        if self._receive_run:
-            self._receive_run -= 1
-            message = self._take()
-        else:
-            message = await self._next("receive_multipart")
-        return message if type(message) is list else [message]
+        for message in self._run:
+            return message if type(message) is list else [message]
+        return frames_of(await self._next("receive_multipart"))
 
     def receive_multipart_nowait(self) -> list[bytes]:
         """Receive any message if there is one, else raise ``trio.WouldBlock``."""
         self._check_open()
-        message = self._pop()
-        return message if type(message) is list else [message]
+        return frames_of(self._pop())
 
 
 class SingleFrames(FairQueue):

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Awaitable, Callable, Collection
 from functools import partial
+from itertools import repeat, starmap
+from operator import length_hint
 from threading import get_ident
 from typing import Any, Unpack
 
@@ -15,7 +17,7 @@ from ..errors import WrongThread
 from ..message import Message
 from ..options import OptionArguments
 from ..pipe import REPLACED, Lane, Pipe
-from ..socket import Socket
+from ..socket import NO_RUN, Socket
 from .turn import TURN
 
 _CROWD = 16
@@ -61,8 +63,6 @@ class Receiver(Socket):
         self._readable: deque[Pipe] = deque()
         self._receivers = trio.lowlevel.ParkingLot()
         self._receive_turn = TURN
-        self._take: Callable[[], Any]
-        """Where a run of messages comes from."""
         self._reading: Pipe | None = None
         """The pipe whose connection a receiving task reads."""
 
@@ -173,17 +173,19 @@ class Receiver(Socket):
         if pipe.ready is pipe.inbox:
             # The message that lets a stopped producer go on must not be part of a run, and neither must the last.
             waiting = waiting - low if waiting > low else min(waiting, low)
-        run = min(waiting - 1, self._receive_turn, most)
-        if run > 0:
-            self._take = pipe.ready.popleft
-            self._receive_run = run
-            self._received += run
-            self._receive_turn -= run
+        count = min(waiting - 1, self._receive_turn, most)
+        if count > 0:
+            self._rest_of_run = repeat((), count)
+            self._run = starmap(pipe.ready.popleft, self._rest_of_run)
+            self._received += count
+            self._receive_turn -= count
 
     def _end_run(self) -> None:
-        self._received -= self._receive_run
-        self._receive_turn += self._receive_run
-        self._receive_run = 0
+        left = length_hint(self._rest_of_run)
+        if left:
+            self._received -= left
+            self._receive_turn += left
+            self._run, self._rest_of_run = NO_RUN
 
     def _empty(self, pipe: Pipe) -> None:
         """Have something ready again in ``pipe``, the first of the ring, or leave it out until something comes."""

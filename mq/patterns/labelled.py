@@ -22,12 +22,9 @@ class Labelled(Receiver, trio.abc.ReceiveChannel[tuple[Label, bytes]]):
         A receive that need not wait is a checkpoint only at every 256th message. Cancelled, it has received nothing.
         Raises ``trio.ClosedResourceError``.
         """
-        pair: tuple[Label, bytes]
-        if self._receive_run:
-            self._receive_run -= 1
-            pair = self._take()
-        else:
-            pair = await self._next("receive")
+        for of_run in self._run:
+            return of_run  # type: ignore[no-any-return]
+        pair: tuple[Label, bytes] = await self._next("receive")
         return pair
 
     __anext__ = receive

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import trio
 
 from ..errors import InvalidEndpoint
 from ..message import Message, frames_of
 from ..pipe import Pipe
 from .addressed import ByRoutingId
-from .fair_queue import FairQueueMultipart
+from .named import FromNamed
 from .notices import Notices
 from .sender import Sender
 
 
-class Stream(Notices, Sender, ByRoutingId, FairQueueMultipart, trio.abc.Channel[bytes]):
+class Stream(Notices, Sender, ByRoutingId, FromNamed, trio.abc.Channel[bytes]):
     """Send and receive ``[routing_id, data]``: pieces of the streams of bytes of any TCP or Unix peers.
 
     With ``stream_notify``, ``[routing_id, b""]`` is received when a connection has come, and when it has gone by
@@ -25,7 +23,6 @@ class Stream(Notices, Sender, ByRoutingId, FairQueueMultipart, trio.abc.Channel[
     """
 
     socket_type = "STREAM"
-    _translates = True
 
     def bind(self, endpoint: str) -> str:
         """Listen as other sockets do; on ``tcp`` and ``ipc`` only."""
@@ -58,10 +55,6 @@ class Stream(Notices, Sender, ByRoutingId, FairQueueMultipart, trio.abc.Channel[
         if len(frames) != 2:
             raise ValueError(f"a Stream sends two frames, [routing_id, data]; got {len(frames)}")
         return frames[0], frames[1]
-
-    def _translate(self, pipe: Pipe, batch: list[Message]) -> list[Any]:
-        address = pipe.address
-        return [[address, data] for data in batch]
 
     def _address_for(self, pipe: Pipe) -> bytes:
         return self._new_routing_id()

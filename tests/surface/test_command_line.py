@@ -8,6 +8,7 @@ import pty
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -411,9 +412,15 @@ def test_the_end_of_input_sends_what_was_read_first(theirs: Theirs) -> None:
     port = sink.bind_to_random_port("tcp://127.0.0.1")
     lines = b"".join(b"%d %s\n" % (number, b"x" * 1000) for number in range(5000))
     with running("push", f"tcp://127.0.0.1:{port}") as push:
-        push.stdin.write(lines)
-        push.stdin.close()
+
+        def write() -> None:
+            push.stdin.write(lines)
+            push.stdin.close()
+
+        writing = threading.Thread(target=write)  # all of it may be more than there is room for on the way
+        writing.start()
         assert b"".join(sink.recv() + b"\n" for _ in range(5000)) == lines
+        writing.join(PATIENCE)
         assert push.process.wait(PATIENCE) == 0
 
 

@@ -1,0 +1,45 @@
+"""From whom is a message? Its sender's routing id is received as its first frame."""
+
+from __future__ import annotations
+
+from typing import Any, Never
+
+from ..errors import MultipartMessage
+from ..pipe import Pipe
+from .fair_queue import FairQueueMultipart
+
+
+class FromNamed(FairQueueMultipart):
+    """Receive messages of any number of frames, and before them the routing id of the peer that sent them.
+
+    The two are put together as late as can be: lists that wait would be work for Python's garbage collector.
+    """
+
+    _sender: bytes
+    """Who sent what there is a run of."""
+
+    async def receive(self) -> Never:
+        """Raise `MultipartMessage`, which carries the frames: there are two at least. See `receive_multipart`."""
+        raise MultipartMessage(await self.receive_multipart())
+
+    __anext__ = receive
+
+    async def receive_multipart(self) -> list[bytes]:
+        """Receive a message as the list of its frames, of which the first is the routing id of its sender.
+
+        A receive that need not wait is a checkpoint only at every 256th message. Cancelled, it has received
+        nothing. Raises ``trio.ClosedResourceError``.
+        """
+        for message in self._run:
+            return [self._sender, message] if type(message) is bytes else [self._sender, *message]
+        frames: list[bytes] = await self._next("receive_multipart")
+        return frames
+
+    def _grant_run(self, pipe: Pipe, most: int) -> None:
+        super()._grant_run(pipe, most)
+        self._sender = pipe.address
+
+    def _pop(self) -> Any:
+        sender = self._readable[0].address if self._readable else b""
+        message = super()._pop()
+        return [sender, message] if type(message) is bytes else [sender, *message]
