@@ -156,6 +156,8 @@ class Pipe:
     """The peer is in this process: what is in the outbox is already its own."""
     progress: Callable[[], object] | None = None
     """Called when the kernel took something or the queue moved: set while the socket flushes."""
+    filtered: bool = False
+    """What comes is what we have asked for and nothing else, so its peer says."""
     retired: bool = False
     """Its endpoint is being closed: nothing more may be sent to it."""
     connections: int = 0

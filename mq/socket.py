@@ -59,6 +59,8 @@ class Socket(home.Resident):
     """Its messages go to many peers, encoded once for all."""
     chooses: ClassVar[bool] = False
     """It may refuse a peer for who it says it is, or because another is there."""
+    filters: bool = False
+    """Peers get from it what they have asked for and nothing else."""
     _header_of = staticmethod(writing.header_of)
     _more_header_of = staticmethod(writing.more_header_of)
     _wire_of = staticmethod(writing.wire)
@@ -103,6 +105,7 @@ class Socket(home.Resident):
             self.socket_type,
             self.fans_out,
             self.chooses,
+            self.filters,
             self.options,
             self._make_pipe,
             self._arrived,

@@ -38,12 +38,6 @@ class Choosy(Receiver):
         return ""
 
 
-def _only_frame(message: Message) -> bytes:
-    if isinstance(message, list):
-        raise MultipartMessage(message)
-    return message
-
-
 class FairQueue(Receiver, trio.abc.ReceiveChannel[bytes]):
     """Receive messages of one frame, from each peer that has some in turn."""
 
@@ -58,14 +52,20 @@ class FairQueue(Receiver, trio.abc.ReceiveChannel[bytes]):
             if type(message) is list:
                 raise MultipartMessage(message)
             return message  # type: ignore[no-any-return]
-        return _only_frame(await self._next("receive"))
+        message = await self._next("receive")
+        if type(message) is list:
+            raise MultipartMessage(message)
+        return message  # type: ignore[no-any-return]
 
     __anext__ = receive
 
     def receive_nowait(self) -> bytes:
         """Receive a message of one frame if there is one, else raise ``trio.WouldBlock``."""
         self._check_open()
-        return _only_frame(self._pop())
+        message = self._pop()
+        if type(message) is list:
+            raise MultipartMessage(message)
+        return message  # type: ignore[no-any-return]
 
 
 class FairQueueMultipart(FairQueue):

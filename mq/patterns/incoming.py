@@ -144,7 +144,8 @@ class Receiver(Socket):
                 self._only_peer.wanted = False
                 self._only_peer.watch()
             raise trio.WouldBlock
-        self._end_run()
+        if length_hint(self._rest_of_run):
+            self._end_run()
         self._received += 1
         self._receive_turn -= 1
         pipe = ring[0]
@@ -182,10 +183,9 @@ class Receiver(Socket):
 
     def _end_run(self) -> None:
         left = length_hint(self._rest_of_run)
-        if left:
-            self._received -= left
-            self._receive_turn += left
-            self._run, self._rest_of_run = NO_RUN
+        self._received -= left
+        self._receive_turn += left
+        self._run, self._rest_of_run = NO_RUN
 
     def _empty(self, pipe: Pipe) -> None:
         """Have something ready again in ``pipe``, the first of the ring, or leave it out until something comes."""

@@ -45,6 +45,9 @@ class Publisher(Topical):
         if own.last_values and own.invert_matching:
             raise ValueError("last_values and invert_matching exclude each other: a subscription refuses messages then")
         self._last: dict[bytes, Message] = {}
+        self.filters = not (
+            own.invert_matching or own.xpub_manual or own.xpub_manual_last_value or own.xpub_welcome_message is not None
+        )
 
     async def wait_subscribed(self, topic: bytes | None = b"", n: int = 1) -> None:
         """Wait until a message that is ``topic``, or begins with it, would go to at least ``n`` peers.
@@ -213,6 +216,8 @@ class Sub(Choosy, Subscriber):
         except KeyError:
             raise ValueError(f"this Sub is not subscribed to {shortened(topic)}") from None
         if last:
+            for pipe in self._pipes:
+                pipe.filtered = False  # before it hears of that, the peer may have sent more of it
             self._ask(Cancel(topic))
             self._sift(self._wants)
 
@@ -223,4 +228,10 @@ class Sub(Choosy, Subscriber):
         return self._held.match(first_frame(message)) is not self._inverted
 
     def _translate(self, pipe: Pipe, batch: list[Message]) -> list[Any]:
-        return list(filter(self._wants, batch)) if self._inverted else self._held.sift(batch)
+        if self._inverted:
+            return list(filter(self._wants, batch))
+        if pipe.filtered:
+            if all(map(self._wants, batch[:1] + batch[-1:])):
+                return batch
+            pipe.filtered = False  # its peer's word does not hold
+        return self._held.sift(batch)

@@ -22,6 +22,9 @@ from .requests import ANSWERED, REQUESTERS, GroupDecoder, encoder, requesting
 _IDENTITY_LIMIT = 255
 _CONTEXT_LIMIT = 16  # RFC 37: a ping context is at most 16 octets
 _UNREADY = "its READY had not come (perhaps it wants another type of socket, or has a peer with our routing id)"
+_FILTER = b"Filter", b"exact"
+"""A property of our own, by which a publisher tells that it sends what was asked for and nothing else."""
+
 _ANSWER_LIMIT = 256
 """Answers that may wait to be sent: a peer that asks on and takes none would fill our memory."""
 
@@ -35,6 +38,12 @@ class Peer:
     version: tuple[int, int]
     mechanism: str
     properties: Mapping[bytes, bytes]
+
+    @property
+    def filters(self) -> bool:
+        """It sends what was asked for and nothing else, as it says."""
+        name, value = _FILTER
+        return self.properties.get(name) == value
 
     @property
     def metadata(self) -> dict[str, str]:
@@ -62,12 +71,16 @@ class Connection:
         metadata: Mapping[str, str] | None = None,
         max_message_size: int | None = None,
         chooses: bool = False,
+        filters: bool = False,
     ) -> None:
         """``metadata`` are properties of the application, whose names start with ``X-``, for the peer to read.
 
-        One that ``chooses`` its peers says that it is ready when told to, by `accept`: the peer has said who it is.
+        One that ``chooses`` its peers says that it is ready when told to, by `accept`: the peer has said who it is. One
+        that ``filters`` sends what was asked for and nothing else, and tells the peer.
         """
         properties = {b"Socket-Type": socket_type.encode()}
+        if filters:
+            properties |= [_FILTER]
         if socket_type in SENDS_IDENTITY:
             properties[b"Identity"] = identity
         properties |= {name.encode(): value.encode() for name, value in (metadata or {}).items()}
