@@ -15,7 +15,9 @@ from pathlib import Path
 
 import pytest
 
+import mq
 from docs.make_options import options_page
+from docs.make_reference import reference_page
 
 ROOT = Path(__file__).parent.parent
 PAGES = [
@@ -135,3 +137,9 @@ def test_every_row_of_conformance_names_a_test_or_says_why_not() -> None:
 def test_the_page_of_options_is_that_of_the_code() -> None:
     page = (ROOT / "docs" / "options.md").read_text()
     assert page == options_page(), "docs/options.md is out of date: run python docs/make_options.py"
+
+
+def test_the_reference_is_that_of_the_code() -> None:
+    page = (ROOT / "docs" / "reference.md").read_text()
+    assert page == reference_page(), "docs/reference.md is out of date: run python docs/make_reference.py"
+    assert all(f"\n### {name}\n" in page for name in mq.__all__ if name not in ("Socket", "Options"))

@@ -1,4 +1,4 @@
-"""Who filters? A publisher that does so exactly says it, and a subscriber that believes it passes over nothing twice."""
+"""Who filters? A publisher that does so exactly says it, and a subscriber that believes it looks no second time."""
 
 from __future__ import annotations
 
