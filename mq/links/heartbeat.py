@@ -21,12 +21,24 @@ _LOOK = 0.1
 """Seconds in which a reader of a run that goes on finds what the kernel has."""
 
 
+def begin(link: StreamLink, pipe: Pipe, options: Options, nursery: trio.Nursery) -> None:
+    """Watch over ``link`` in ``nursery``: a task for what the options ask for, and one for what the peer does."""
+
+    def asked() -> None:
+        if link.connection.time_to_live:  # few peers ever tell one
+            seat = Seat()
+            link.reader.asked = seat.wake
+            nursery.start_soon(_watch_time_to_live, link, seat)
+
+    if options.heartbeat_interval is not None and link.connection.knows_heartbeats:
+        nursery.start_soon(_watch, link, pipe, options, options.heartbeat_interval)
+    link.reader.asked = asked
+    asked()
+
+
 @trio.lowlevel.enable_ki_protection
-async def watch(link: StreamLink, pipe: Pipe, options: Options) -> None:
+async def _watch(link: StreamLink, pipe: Pipe, options: Options, interval: float) -> None:
     """End ``link`` when its peer is silent for longer than the options allow."""
-    interval = options.heartbeat_interval
-    if interval is None or not link.connection.knows_heartbeats:
-        return
     patience = interval if options.heartbeat_timeout is None else options.heartbeat_timeout
     time_to_live = options.heartbeat_ttl or 0.0
     if time_to_live:  # the peer counts on a sign of life, however much it says itself
@@ -68,16 +80,12 @@ async def _still_silent(reader: Reader) -> bool:
 
 
 @trio.lowlevel.enable_ki_protection
-async def watch_time_to_live(link: StreamLink) -> None:
+async def _watch_time_to_live(link: StreamLink, seat: Seat) -> None:
     """End ``link`` when a PING has told a time to live, and nothing came after it for as long.
 
     Whatever comes after the PING takes its word back, until the next one: a peer need not go on asking.
     """
     reader, connection = link.reader, link.connection
-    seat = Seat()
-    reader.asked = seat.wake
-    if not connection.time_to_live:
-        await seat.park()
     while True:
         heard_before = reader.heard
         patience = connection.time_to_live or math.inf

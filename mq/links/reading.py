@@ -115,6 +115,7 @@ class Reader:
                 elif not self._much or len(pipe.inbox) <= _PLENTY or await self._is_time_to_read_ahead():
                     await self._watch()
         finally:
+            self.asked = nobody
             pipe.read = None
             pipe.watch = nobody
             pipe.inbox.resume = nobody

@@ -71,11 +71,11 @@ async def _meet(owner: Owner, endpoint: str, stream: Stream, connection: Convers
     owner.connected(pipe)
     try:
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(heartbeat.watch, link, pipe, owner.options)
-            nursery.start_soon(heartbeat.watch_time_to_live, link)
-            reason = await link.run(early)
+            heartbeat.begin(link, pipe, owner.options, nursery)
+            reason = await link.run(early, nursery)
             nursery.cancel_scope.cancel()
     finally:
+        link.put_back()
         pipe.hang_up = ignored
         owner.lost(pipe, reason)
         owner.report(Disconnected(endpoint=endpoint, peer=pipe.peer, reason=reason))

@@ -75,19 +75,14 @@ class StreamLink:
         self.writer = Writer(stream, connection, pipe, options.write_batch)
         self.reader = Reader(stream, connection, pipe, self.writer, options.read_size)
 
-    async def run(self, early: Early) -> str:
-        """Carry messages until the connection ends; return why it did.
+    async def run(self, early: Early, nursery: trio.Nursery) -> str:
+        """Carry messages until the connection ends; return why it did. The writer's task runs on in ``nursery``."""
+        nursery.start_soon(self.writer.run)
+        return await self.reader.run(early)
 
-        What the kernel did not wholly take goes back into the outbox, in order.
-        """
-        try:
-            async with trio.open_nursery() as nursery:
-                nursery.start_soon(self.writer.run)
-                reason = await self.reader.run(early)
-                nursery.cancel_scope.cancel()
-        finally:
-            self.writer.put_back()
-        return reason
+    def put_back(self) -> None:
+        """Return to the outbox, in order, what the kernel did not wholly take. The writer's task has ended."""
+        self.writer.put_back()
 
     def ping(self, time_to_live: float) -> None:
         """Ask the peer for a sign of life; it may drop us after ``time_to_live`` seconds of silence, 0 for never."""
