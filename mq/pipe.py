@@ -156,8 +156,8 @@ class Pipe:
     """The peer is in this process: what is in the outbox is already its own."""
     progress: Callable[[], object] | None = None
     """Called when the kernel took something or the queue moved: set while the socket flushes."""
-    filtered: bool = False
-    """What comes is what we have asked for and nothing else, so its peer says."""
+    trusted: bool = False
+    """Its peer says that it sends what was asked for and nothing else, and a SUB has no reason to look at it all."""
     retired: bool = False
     """Its endpoint is being closed: nothing more may be sent to it."""
     connections: int = 0

@@ -52,15 +52,13 @@ class Socket(home.Resident):
     """
 
     # What the hot paths of patterns look at: in slots it is found faster, and only one base of a class may have them.
-    __slots__ = ("_lane", "_run", "_send_run", "_thread", "_waiting")
+    __slots__ = ("_lane", "_rest_of_run", "_run", "_send_run", "_thread", "_waiting")
 
     socket_type: ClassVar[str]
     fans_out: ClassVar[bool] = False
     """Its messages go to many peers, encoded once for all."""
     chooses: ClassVar[bool] = False
     """It may refuse a peer for who it says it is, or because another is there."""
-    filters: bool = False
-    """Peers get from it what they have asked for and nothing else."""
     _header_of = staticmethod(writing.header_of)
     _more_header_of = staticmethod(writing.more_header_of)
     _wire_of = staticmethod(writing.wire)
@@ -88,7 +86,10 @@ class Socket(home.Resident):
         """Messages counted as sent before they are: so many may follow with no other look around."""
         self._received = 0
         self._run: Iterator[Any]
-        """What may be received next with no other look around: counted as received before it is."""
+        """What may be received next with no other look around: counted as received before it is.
+
+        A ``for`` that returns takes the next, if there is one: there is no cheaper way.
+        """
         self._rest_of_run: repeat[tuple[()]]
         """As many as are left of it."""
         self._run, self._rest_of_run = NO_RUN
@@ -96,6 +97,11 @@ class Socket(home.Resident):
         self._past_bytes_in = 0
         self._losses = Losses(self._monitors)
         self._reconnects = 0
+
+    @property
+    def _exact(self) -> bool:
+        """Peers get from it what they have asked for and nothing else."""
+        return False
 
     # -- life ----------------------------------------------------------------------------------------------
 
@@ -105,7 +111,7 @@ class Socket(home.Resident):
             self.socket_type,
             self.fans_out,
             self.chooses,
-            self.filters,
+            self._exact,
             self.options,
             self._make_pipe,
             self._arrived,
@@ -132,9 +138,7 @@ class Socket(home.Resident):
     def _evict(self) -> None:
         super()._evict()
         self._sent -= self._send_run
-        self._received -= length_hint(self._rest_of_run)
         self._send_run = 0  # hot paths look no further
-        self._run, self._rest_of_run = NO_RUN
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None

@@ -27,7 +27,7 @@ class Owner:
     """Where it can be, what is in an outbox is encoded already."""
     chooses: bool
     """It may refuse a peer for who it says it is."""
-    filters: bool
+    exact: bool
     """Peers get from it what they have asked for and nothing else."""
     options: Options
     make_pipe: MakePipe

@@ -41,7 +41,7 @@ def _begin(owner: Owner, *, accepted: bool) -> Conversation:
         metadata=options.metadata,
         max_message_size=options.max_message_size,
         chooses=owner.chooses and accepted,
-        filters=owner.filters,
+        exact=owner.exact,
     )
 
 
@@ -53,7 +53,7 @@ async def _meet(owner: Owner, endpoint: str, stream: Stream, connection: Convers
         return early
     assert peer is not None
     pipe.peer = stream.peer
-    pipe.filtered = peer.filters
+    pipe.trusted = peer.exact
     pipe.wired = owner.fans_out and connection.share()
     owner.report(
         Handshaken(

@@ -63,8 +63,9 @@ class Addressed(Overflow):
     def disconnect_peer(self, routing_id: Any) -> None:
         """End the connection with that peer, once what was sent to it is flushed, as ``disconnect`` does.
 
-        From now on nobody has that routing id, and what was received stays readable. Who had connected to us may do so
-        again, and gets another id then; where we had connected, we do not again. Raises `Unroutable`.
+        From now on nobody has that routing id, and what was received stays readable, but not what waits to be received
+        from a peer within the process. Who had connected to us may do so again, and gets another id then; where we had
+        connected, we do not again. Raises `Unroutable`.
         """
         self._check_open()
         pipe = self._by_address.get(routing_id)

@@ -11,7 +11,6 @@ import trio
 from ..message import ONLY_BYTES, Buffer, Message, as_message, frames_of, message_of, shortened
 from ..options import OptionArguments
 from ..pipe import Pipe
-from .addressed import ByRoutingId
 from .fair_queue import FairQueueMultipart
 from .named import FromNamed
 from .notices import Notices
@@ -26,7 +25,7 @@ class Dealer(Notices, RoundRobinMultipart, FairQueueMultipart, trio.abc.Channel[
     socket_type = "DEALER"
 
 
-class Router(Notices, Sender, ByRoutingId, Service, FromNamed, trio.abc.Channel[bytes]):
+class Router(Notices, Sender, Service, FromNamed, trio.abc.Channel[bytes]):
     """Send to the peer that the first frame names, and receive with the sender's routing id as the first frame.
 
     A peer's routing id is what it calls itself (its option ``routing_id``), else five bytes of which the first is 0,
@@ -41,7 +40,7 @@ class Router(Notices, Sender, ByRoutingId, Service, FromNamed, trio.abc.Channel[
     def __init__(self, **options: Unpack[OptionArguments]) -> None:
         super().__init__(**options)
         self._mandatory = self.options.router_mandatory
-        # Within the process, what a peer has sent already is to come after the notice, and so is not received from.
+        # Within the process the inbox is the peer's outbox: for the notice to come first, it takes a queue of our own.
         self._translates = "connect" in self.options.router_notify
 
     async def send_multipart(self, frames: Iterable[Buffer]) -> None:

@@ -46,6 +46,7 @@ class FanOut(Overflow):
         super()._pipe_lost(pipe)
         if self.fans_out and not pipe.in_process:
             # What a peer wants it asks for anew when it comes back, and what waits is encoded for the old connection.
+            # Nor must it come unasked to a peer that READY told to expect nothing of the kind.
             self._drop(pipe, len(pipe.outbox), "the peer that they were for is gone")
             pipe.outbox.clear()
 

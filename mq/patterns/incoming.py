@@ -38,7 +38,7 @@ class Receiver(Socket):
 
     Messages that came before a peer left are still received.
 
-    A pattern that makes something else of its messages, such as a ROUTER, which puts the sender's routing id before
+    A pattern that makes something else of its messages, such as a SERVER, which puts the sender's number before
     each, sets ``_translates`` and says how in ``_translate``, for many at once. A link that brings messages from a wire
     calls it for what it brings. Within the process, where the inbox is another socket's outbox, what was sent goes from
     there into ``pipe.ready``, half of a full inbox at a time; elsewhere the two are one.
@@ -144,7 +144,7 @@ class Receiver(Socket):
                 self._only_peer.wanted = False
                 self._only_peer.watch()
             raise trio.WouldBlock
-        if length_hint(self._rest_of_run):
+        if length_hint(self._rest_of_run):  # mostly there is none, and a call to spare
             self._end_run()
         self._received += 1
         self._receive_turn -= 1
@@ -325,6 +325,10 @@ class Receiver(Socket):
                 pipe.readable = False
                 self._readable.remove(pipe)
         pipe.inbox = left  # what was translated stays ours
+
+    def _evict(self) -> None:
+        super()._evict()
+        self._end_run()
 
     def _stop(self) -> None:
         super()._stop()

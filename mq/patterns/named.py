@@ -5,11 +5,17 @@ from __future__ import annotations
 from typing import Any, Never
 
 from ..errors import MultipartMessage
+from ..message import Message
 from ..pipe import Pipe
+from .addressed import ByRoutingId
 from .fair_queue import FairQueueMultipart
 
 
-class FromNamed(FairQueueMultipart):
+class _Named(list[bytes]):
+    """The frames of a message whose sender has another name by now: the one that it had comes first."""
+
+
+class FromNamed(ByRoutingId, FairQueueMultipart):
     """Receive messages of any number of frames, and before them the routing id of the peer that sent them.
 
     The two are put together as late as can be: lists that wait would be work for Python's garbage collector.
@@ -30,8 +36,10 @@ class FromNamed(FairQueueMultipart):
         A receive that need not wait is a checkpoint only at every 256th message. Cancelled, it has received
         nothing. Raises ``trio.ClosedResourceError``.
         """
-        for message in self._run:
-            return [self._sender, message] if type(message) is bytes else [self._sender, *message]
+        for message in self._run:  # what `_after` does, for one call per message
+            if type(message) is bytes:
+                return [self._sender, message]
+            return list(message) if type(message) is _Named else [self._sender, *message]
         frames: list[bytes] = await self._next("receive_multipart")
         return frames
 
@@ -40,6 +48,20 @@ class FromNamed(FairQueueMultipart):
         self._sender = pipe.address
 
     def _pop(self) -> Any:
-        sender = self._readable[0].address if self._readable else b""
-        message = super()._pop()
-        return [sender, message] if type(message) is bytes else [sender, *message]
+        if not self._readable:
+            return super()._pop()  # which says so
+        sender = self._readable[0].address
+        return _after(sender, super()._pop())
+
+    def _know(self, pipe: Pipe, address: Any) -> None:
+        if pipe.address is not None:
+            self._end_run()
+            for place in range(len(pipe.ready)):  # within the process, another thread may be adding more
+                pipe.ready[place] = _Named(_after(pipe.address, pipe.ready[place]))
+        super()._know(pipe, address)
+
+
+def _after(sender: bytes, message: Message) -> list[bytes]:
+    if isinstance(message, bytes):
+        return [sender, message]
+    return list(message) if type(message) is _Named else [sender, *message]

@@ -45,9 +45,12 @@ class Publisher(Topical):
         if own.last_values and own.invert_matching:
             raise ValueError("last_values and invert_matching exclude each other: a subscription refuses messages then")
         self._last: dict[bytes, Message] = {}
-        self.filters = not (
-            own.invert_matching or own.xpub_manual or own.xpub_manual_last_value or own.xpub_welcome_message is not None
-        )
+
+    @property
+    def _exact(self) -> bool:
+        own = self.options
+        by_hand = own.xpub_manual or own.xpub_manual_last_value
+        return not (own.invert_matching or by_hand or own.xpub_welcome_message is not None)
 
     async def wait_subscribed(self, topic: bytes | None = b"", n: int = 1) -> None:
         """Wait until a message that is ``topic``, or begins with it, would go to at least ``n`` peers.
@@ -217,7 +220,7 @@ class Sub(Choosy, Subscriber):
             raise ValueError(f"this Sub is not subscribed to {shortened(topic)}") from None
         if last:
             for pipe in self._pipes:
-                pipe.filtered = False  # before it hears of that, the peer may have sent more of it
+                pipe.trusted = False  # before it hears of that, the peer may have sent more of it
             self._ask(Cancel(topic))
             self._sift(self._wants)
 
@@ -230,8 +233,8 @@ class Sub(Choosy, Subscriber):
     def _translate(self, pipe: Pipe, batch: list[Message]) -> list[Any]:
         if self._inverted:
             return list(filter(self._wants, batch))
-        if pipe.filtered:
-            if all(map(self._wants, batch[:1] + batch[-1:])):
+        if pipe.trusted:
+            if all(map(self._wants, batch if len(batch) < 3 else (batch[0], batch[-1]))):
                 return batch
-            pipe.filtered = False  # its peer's word does not hold
+            pipe.trusted = False  # its word does not hold
         return self._held.sift(batch)

@@ -7,13 +7,12 @@ import trio
 from ..errors import InvalidEndpoint
 from ..message import Message, frames_of
 from ..pipe import Pipe
-from .addressed import ByRoutingId
 from .named import FromNamed
 from .notices import Notices
 from .sender import Sender
 
 
-class Stream(Notices, Sender, ByRoutingId, FromNamed, trio.abc.Channel[bytes]):
+class Stream(Notices, Sender, FromNamed, trio.abc.Channel[bytes]):
     """Send and receive ``[routing_id, data]``: pieces of the streams of bytes of any TCP or Unix peers.
 
     With ``stream_notify``, ``[routing_id, b""]`` is received when a connection has come, and when it has gone by

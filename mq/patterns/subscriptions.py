@@ -175,7 +175,7 @@ class Topics:
         self._longest = 0
         self._usual: int | None = None
         """The length that most of them have, once it is asked for."""
-        self._matches = _Remembered(self.match)
+        self._matches = _Remembered(self._find)
 
     def __len__(self) -> int:
         return len(self._counts)
@@ -217,8 +217,17 @@ class Topics:
         """Return whether ``message`` starts with one of the topics."""
         if self._few is not None:
             return message.startswith(self._few)
+        return message[: self._usual_length()] in self._counts or self._matches[message[: self._longest]]
+
+    def _find(self, beginning: bytes) -> bool:
         counts = self._counts
-        return any(message[:length] in counts for length in self._lengths)
+        return any(beginning[:length] in counts for length in self._lengths)
+
+    def _usual_length(self) -> int:
+        """Return the length that most topics have: most messages match one of those."""
+        if self._usual is None:
+            self._usual = self._lengths.usual
+        return self._usual
 
     def sift(self, batch: list[Message]) -> list[Message]:
         """Return the messages of ``batch`` that match by their first frame."""
@@ -232,10 +241,8 @@ class Topics:
     def _sift(self, batch: list[Message], firsts: list[bytes]) -> list[Message]:
         few = self._few
         if few is None:
-            # Most topics have one length, and most messages match one of those.
-            if self._usual is None:
-                self._usual = self._lengths.usual
-            hits = list(map(self._counts.__contains__, map(itemgetter(slice(self._usual)), firsts)))
+            usual = slice(self._usual_length())
+            hits = list(map(self._counts.__contains__, map(itemgetter(usual), firsts)))
             if False not in hits:
                 return batch
             matches, longest = self._matches, self._longest

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import AsyncExitStack
 from typing import Any
 
 import pytest
@@ -554,6 +555,58 @@ async def test_hiccup_message_comes_when_the_connection_to_a_server_is_lost(endp
             assert await dealer.receive() == b"hiccup"
         with pytest.raises(trio.WouldBlock):
             dealer.receive_nowait()
+
+
+# -- who sent it -------------------------------------------------------------------------------------------
+
+
+async def test_what_waits_keeps_the_name_that_its_sender_had(wire_endpoint: str, deadline: None) -> None:
+    """The peer that a router connects to loses its name to another, and comes back with a new one."""
+    sent = [[b"one"], [b"two", b"frames"], [b"three"]]
+    async with mq.Router(router_handover=True, reconnect_interval=0.01) as router:
+        back = router.bind("tcp://127.0.0.1:*")
+        async with mq.Dealer(routing_id=b"name") as first, mq.Dealer(routing_id=b"name") as second:
+            there = first.bind(wire_endpoint)
+            router.connect(there)
+            await first.wait_connected()
+            for frames in [[b"zero"], *sent]:
+                await first.send_multipart(frames)
+            await until(lambda: router.statistics().queued_in == 4)
+            assert await router.receive_multipart() == [b"name", b"zero"]
+            first.unbind(there)
+            await until(lambda: not any(peer.connected for peer in router.statistics().peers))
+            second.connect(back)
+            await router.wait_connected()
+            async with mq.Dealer(routing_id=b"other") as third:
+                third.bind(there)
+                await router.wait_connected(2)
+                await third.send(b"new")
+                await until(lambda: router.statistics().queued_in == 4)
+                assert [await router.receive_multipart() for _ in sent] == [[b"name", *frames] for frames in sent]
+                assert await router.receive_multipart() == [b"other", b"new"]
+
+
+async def test_the_sender_is_right_whoever_comes_in_between(endpoint: str, deadline: None) -> None:
+    async with AsyncExitStack() as stack:
+        router = await stack.enter_async_context(mq.Router())
+        address = router.bind(endpoint)
+        received: list[list[bytes]] = []
+        names = [b"peer %d" % number for number in range(20)]  # a crowd
+        for name in names:
+            dealer = await stack.enter_async_context(mq.Dealer(routing_id=name))
+            dealer.connect(address)
+            await dealer.wait_connected()
+            queued = router.statistics().queued_in
+            for number in range(100):
+                await dealer.send_multipart([b"%d" % number, name][: 1 + number % 2])
+            await until(lambda queued=queued: router.statistics().queued_in == queued + 100)  # type: ignore[misc]
+            for number in range(40):
+                received.append(await router.receive_multipart() if number % 7 else router.receive_multipart_nowait())
+                assert router.statistics().messages_in == len(received)
+        received += [await router.receive_multipart() for _ in range(60 * len(names))]
+        for name in names:
+            expected = [[name, *[b"%d" % number, name][: 1 + number % 2]] for number in range(100)]
+            assert [frames for frames in received if frames[0] == name] == expected
 
 
 # -- hanging up --------------------------------------------------------------------------------------------

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
+import trio
+import zmq
 
 import mq
 
+from ..conftest import until
+from ..interop.libzmq import libzmq
 from ..links.raw import Raw, raw_peer, raw_server
 from ..protocols.wire import frame, greeting, multipart, ready
 
@@ -40,50 +46,127 @@ async def test_a_publisher_says_that_it_filters_when_it_does_so_exactly(
         assert (FILTER in body) is says
 
 
-async def sent_by_exact(endpoint: str, said: bytes, count: int, unsubscribe: bytes = b"") -> list[list[bytes]]:
-    """Return the first ``count`` messages that a SUB of ``a`` and ``b`` receives of what a publisher of its word said.
+@asynccontextmanager
+async def exact(endpoint: str, subscriptions: int) -> AsyncIterator[tuple[str, Callable[[bytes], Awaitable[None]]]]:
+    """Listen as a publisher of its word. Yield its endpoint, and a function that says something in one piece.
 
-    All that is said is there in one read, after the SUB has unsubscribed.
+    What is said goes to the newest connection, once it has asked for so many ``subscriptions``; b"" ends that.
     """
+    say, said = trio.open_memory_channel[bytes](0)
 
     async def serve(raw: Raw) -> None:
         await raw.say(EXACT)
         await raw.hear(64)
-        heard = {await raw.hear_frame() for _ in range(4 if unsubscribe else 3)}
-        assert len(heard) == (4 if unsubscribe else 3)
-        await raw.say(said)
-        await raw.hear_end()
+        assert (await raw.hear_frame())[1].startswith(b"\x05READY")
+        for _ in range(subscriptions):
+            assert (await raw.hear_frame())[1].startswith(b"\x09SUBSCRIBE")
+        while data := await said.receive():
+            await raw.say(data)
 
-    async with raw_server(endpoint, serve) as address, mq.Sub() as sub:
-        sub.subscribe(b"a")
-        sub.subscribe(b"b")
-        sub.connect(address)
-        if unsubscribe:
-            await sub.wait_connected()
-            sub.unsubscribe(unsubscribe)
-        return [await sub.receive_multipart() for _ in range(count)]
+    async with raw_server(endpoint, serve) as address:
+        yield address, say.send
 
 
-async def test_a_publisher_that_filters_is_taken_at_its_word(wire_endpoint: str, deadline: None) -> None:
-    said = frame(b"a1") + frame(b"unasked") + multipart(b"b", b"2")
-    assert await sent_by_exact(wire_endpoint, said, 3) == [[b"a1"], [b"unasked"], [b"b", b"2"]]
+async def received(sub: mq.Sub, count: int) -> list[bytes]:
+    """Return the next ``count`` messages, each as its frames in a row."""
+    return [b"+".join(await sub.receive_multipart()) for _ in range(count)]
 
 
-@pytest.mark.parametrize("first", [frame(b"unasked"), multipart(b"unasked", b"a"), frame(b"")])
-async def test_a_publisher_that_breaks_its_word_is_no_longer_believed(
-    wire_endpoint: str, first: bytes, deadline: None
+@pytest.fixture(params=[1, 20])
+def topics(request: pytest.FixtureRequest) -> list[bytes]:
+    """Few topics and many are looked up differently."""
+    return [b"a", *(b"topic %d" % number for number in range(1, request.param))]
+
+
+def subscribe(sub: mq.Sub, topics: list[bytes]) -> None:
+    for topic in topics:
+        sub.subscribe(topic)
+
+
+async def test_a_publisher_that_filters_is_taken_at_its_word(
+    wire_endpoint: str, topics: list[bytes], deadline: None
 ) -> None:
-    unasked = frame(b"a1") + frame(b"unasked") + frame(b"a2")
-    expected = [[b"a1"], [b"a2"]]
-    assert await sent_by_exact(wire_endpoint, first + unasked, 2) == expected
-    assert await sent_by_exact(wire_endpoint, unasked + first, 2) == expected
+    async with exact(wire_endpoint, len(topics)) as (address, say), mq.Sub() as sub:
+        subscribe(sub, topics)
+        sub.connect(address)
+        await say(frame(b"a1") + frame(b"unasked") + multipart(b"a", b"2"))
+        assert await received(sub, 3) == [b"a1", b"unasked", b"a+2"]
+
+
+@pytest.mark.parametrize("unasked", [frame(b"unasked"), multipart(b"unasked", b"a"), frame(b"")])
+@pytest.mark.parametrize("where", ["first", "last", "alone"])
+async def test_a_publisher_that_breaks_its_word_is_believed_no_more_until_it_comes_back(
+    wire_endpoint: str, topics: list[bytes], unasked: bytes, where: str, deadline: None
+) -> None:
+    between = frame(b"a1") + frame(b"unasked") + frame(b"a2")
+    said = {"first": unasked + between, "last": between + unasked, "alone": unasked}[where]
+    async with exact(wire_endpoint, len(topics)) as (address, say), mq.Sub(reconnect_interval=0.01) as sub:
+        subscribe(sub, topics)
+        sub.connect(address)
+        await say(said)
+        assert where == "alone" or await received(sub, 2) == [b"a1", b"a2"]
+        await say(between)
+        assert await received(sub, 2) == [b"a1", b"a2"]
+        await say(b"")
+        await say(between)
+        assert await received(sub, 3) == [b"a1", b"unasked", b"a2"]
 
 
 async def test_what_was_sent_before_the_publisher_heard_of_the_end_of_a_subscription_is_passed_over(
-    wire_endpoint: str, deadline: None
+    wire_endpoint: str, topics: list[bytes], deadline: None
 ) -> None:
-    said = frame(b"a1") + frame(b"b1") + frame(b"a2")
-    assert await sent_by_exact(wire_endpoint, said, 2, unsubscribe=b"b") == [[b"a1"], [b"a2"]]
+    async with exact(wire_endpoint, len(topics) + 1) as (address, say), mq.Sub() as sub:
+        subscribe(sub, [*topics, b"b"])
+        sub.connect(address)
+        await sub.wait_connected()
+        sub.unsubscribe(b"b")
+        await say(frame(b"a1") + frame(b"b1") + frame(b"a2"))
+        assert await received(sub, 2) == [b"a1", b"a2"]
+
+
+async def test_a_subscription_that_is_held_still_is_not_ended(wire_endpoint: str, deadline: None) -> None:
+    async with exact(wire_endpoint, 1) as (address, say), mq.Sub() as sub:
+        subscribe(sub, [b"a", b"a"])
+        sub.connect(address)
+        await sub.wait_connected()
+        sub.unsubscribe(b"a")
+        await say(frame(b"a1") + frame(b"unasked") + frame(b"a2"))
+        assert await received(sub, 3) == [b"a1", b"unasked", b"a2"]
+
+
+async def test_an_inverted_sub_looks_itself(wire_endpoint: str, deadline: None) -> None:
+    async with exact(wire_endpoint, 1) as (address, say), mq.Sub(invert_matching=True) as sub:
+        subscribe(sub, [b"a"])
+        sub.connect(address)
+        await say(frame(b"b1") + frame(b"a1") + frame(b"b2"))
+        assert await received(sub, 2) == [b"b1", b"b2"]
+
+
+async def test_a_sub_takes_the_word_of_our_own_publishers_only(wire_endpoint: str, deadline: None) -> None:
+    async with mq.Sub() as sub, mq.Pub() as pub, libzmq(zmq.PUB) as other:
+        subscribe(sub, [b"a"])
+        sub.connect(pub.bind(wire_endpoint))
+        sub.connect(other.bind("tcp://127.0.0.1:*"))
+        await sub.wait_connected(2)
+        assert [pipe.trusted for pipe in sub._pipes] == [True, False]
+
+
+async def test_nothing_comes_that_waited_for_somebody_else(wire_endpoint: str, deadline: None) -> None:
+    """A publisher that connects keeps its endpoint's queue; who binds there next has asked for other topics."""
+    async with mq.Pub(send_hwm=100_000, reconnect_interval=0.01) as pub:
+        address = wire_endpoint
+        for topic in (b"a", b"b"):
+            async with mq.Sub(receive_hwm=10) as sub:
+                address = sub.bind(address)
+                sub.subscribe(topic)
+                if topic == b"a":
+                    pub.connect(address)
+                await pub.wait_subscribed(topic)
+                for number in range(20_000):
+                    await pub.send(b"%s %d %s" % (topic, number, b"x" * 1000))
+                first = await received(sub, 20)
+                assert all(message.startswith(topic) for message in first)
+            await until(lambda: not pub.topics_count)
 
 
 async def test_a_publisher_that_says_nothing_is_not_believed(wire_endpoint: str, deadline: None) -> None:

@@ -40,7 +40,7 @@ class Peer:
     properties: Mapping[bytes, bytes]
 
     @property
-    def filters(self) -> bool:
+    def exact(self) -> bool:
         """It sends what was asked for and nothing else, as it says."""
         name, value = _FILTER
         return self.properties.get(name) == value
@@ -71,15 +71,15 @@ class Connection:
         metadata: Mapping[str, str] | None = None,
         max_message_size: int | None = None,
         chooses: bool = False,
-        filters: bool = False,
+        exact: bool = False,
     ) -> None:
         """``metadata`` are properties of the application, whose names start with ``X-``, for the peer to read.
 
         One that ``chooses`` its peers says that it is ready when told to, by `accept`: the peer has said who it is. One
-        that ``filters`` sends what was asked for and nothing else, and tells the peer.
+        that is ``exact`` sends what was asked for and nothing else, and tells the peer.
         """
         properties = {b"Socket-Type": socket_type.encode()}
-        if filters:
+        if exact:
             properties |= [_FILTER]
         if socket_type in SENDS_IDENTITY:
             properties[b"Identity"] = identity
