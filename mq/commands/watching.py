@@ -10,15 +10,19 @@ import trio
 from attrs import asdict
 
 from ..monitor import Event
+from ..patterns.client_server import Peer
+from ..patterns.reqrep import Rep, Req
 from . import arguments
 from .opening import line_of, opened_at, places_of
 from .standard import while_read, write
 from .traffic import KINDS
 
+_WATCHED = KINDS | {kind.__name__.lower(): kind for kind in (Req, Rep, Peer)}
+
 
 def add_monitor(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("type", choices=KINDS, type=str.lower, metavar="TYPE",
-                        help=f"of the socket that is opened: {', '.join(sorted(KINDS))}")  # fmt: skip
+    parser.add_argument("type", choices=_WATCHED, type=str.lower, metavar="TYPE",
+                        help=f"of the socket that is opened: {', '.join(sorted(_WATCHED))}")  # fmt: skip
     arguments.endpoints(parser)
     parser.add_argument("-n", "--count", type=arguments.whole(1), metavar="N", help="end after N events")
     parser.add_argument("-f", "--format", choices=("lines", "json"), default="lines",
@@ -40,7 +44,7 @@ async def monitor(chosen: argparse.Namespace) -> None:
             enough.set()
 
     places = places_of(chosen)
-    async with opened_at(KINDS[chosen.type], arguments.options(chosen), places, verbose=chosen.verbose, watch=show):
+    async with opened_at(_WATCHED[chosen.type], arguments.options(chosen), places, verbose=chosen.verbose, watch=show):
         await while_read(enough.wait)
 
 

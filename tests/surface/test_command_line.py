@@ -305,6 +305,11 @@ def test_events_are_shown_as_they_happen(form: str) -> None:
         assert endpoint in out
 
 
+@pytest.mark.parametrize("kind", ["req", "rep", "peer"])
+def test_events_of_all_types_are_shown(kind: str, ipc: str) -> None:
+    assert done("monitor", kind, "--bind", ipc, "--count", "1").stdout == f"Listening endpoint={ipc}\n".encode()
+
+
 @pytest.mark.parametrize("kind", ["rep", "pull", "sub", "router", "server"])
 def test_ping_measures_round_trips_to_any_type(kind: str) -> None:
     arguments = ["--echo"] if kind == "rep" else ["--no-input"] if kind in ("router", "server") else []
