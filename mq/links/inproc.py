@@ -148,6 +148,12 @@ class Binder(End):
         if pipe is not None:
             self._release(connecter, pipe, "the connecting socket closed", readable=True)
 
+    def await_again(self, connecter: Connecter) -> None:
+        """``connecter`` has hung up, and will come back; what it sent waits for its next connection."""
+        pipe = self._pipes.get(connecter)
+        if pipe is not None:
+            self._release(connecter, pipe, "the connecting socket hung up", readable=False)
+
     def _hang_up(self, connecter: Connecter, reason: str) -> None:
         pipe = self._pipes.get(connecter)
         if pipe is not None:
@@ -276,7 +282,8 @@ class Connecter(End):
     def _hang_up(self, reason: str) -> None:
         binder = self._binder
         if binder is not None:
-            binder.post(binder.dismiss, self)
+            leaves = self.owner.options.gives_up_after("disconnect")
+            binder.post(binder.dismiss if leaves else binder.await_again, self)
             self.lose(binder, reason)
 
     def _detach(self, reason: str) -> None:

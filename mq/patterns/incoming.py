@@ -105,7 +105,10 @@ class Receiver(Socket):
         """Wait until something may be there: read the only peer's connection here if that is possible."""
         pipe = self._only_peer
         if pipe is not None and pipe.read is not None and not self._receivers and not self._closing:
-            await self._read(pipe.read, pipe)
+            if self._receive_turn <= 0:
+                await self._let_others_run()  # who may read by themselves, or bring something
+            else:
+                await self._read(pipe.read, pipe)
             return
         if self._reading is not None:  # two tasks want what comes, so neither shall keep it to itself
             self._reading.watch()
@@ -116,8 +119,6 @@ class Receiver(Socket):
 
     async def _read(self, read: Callable[[], Awaitable[bool]], pipe: Pipe) -> None:
         """Read the connection of ``pipe`` in this task. Without a wait, that is a part of a turn."""
-        if self._receive_turn <= 0:
-            await self._let_others_run()
         self._reading = pipe
         try:
             waited = await read()
@@ -143,7 +144,8 @@ class Receiver(Socket):
             if self._only_peer is not None:  # who does not wait does not read
                 self._only_peer.wanted = False
                 self._only_peer.watch()
-            raise trio.WouldBlock
+            if not ring:  # nor was there anything that the inbox had had no room for
+                raise trio.WouldBlock
         if length_hint(self._rest_of_run):  # mostly there is none, and a call to spare
             self._end_run()
         self._received += 1

@@ -27,6 +27,8 @@ class Notices(Receiver):
 
     def _notice(self, pipe: Pipe, message: Message) -> None:
         """Have ``message`` received as if the peer had sent it; at first, if the peer is new."""
+        if self._closing:
+            return
         if pipe.connected and not pipe.connecting:
             pipe.ready.extend(self._translate(pipe, [message]))
             self._rejoin(pipe)

@@ -370,3 +370,39 @@ async def test_with_conflate_the_newest_of_all_is_received(wire_endpoint: str, d
             await raw.say(frame(b"newest"))
             await soon(lambda total=7 * number: turns_until(lambda: pull.statistics().peers[0].messages_in == total))
             assert await pull.receive() == b"newest"
+
+
+async def test_two_receivers_share_a_connection_that_gives_little_at_a_time(
+    wire_endpoint: str, deadline: None
+) -> None:
+    """One lets others run after many reads; another reads the rest meanwhile, and is back for more."""
+    async with mq.Pull(read_size=100) as pull, raw_peer(pull.bind(wire_endpoint)) as raw:
+        await raw.shake_hands(b"PUSH")
+        for ticks in [0, 1, 2, 3] * 10:
+            received: list[list[bytes]] = []
+
+            async def receive(ticks: int, count: int, received: list[list[bytes]] = received) -> None:
+                for _ in range(ticks):
+                    await trio.lowlevel.checkpoint()
+                for _ in range(count):
+                    received.append(await pull.receive_multipart())
+
+            messages = [[b"%d" % number * 90] * 30 for number in range(3)]
+            await raw.say(multipart(*messages[0]))
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(receive, 0, 1)
+                nursery.start_soon(receive, ticks, 2)
+                await wait_all_tasks_blocked()
+                for message in messages[1:]:
+                    await raw.say(multipart(*message))
+            assert received == messages
+
+
+async def test_who_does_not_wait_gets_what_there_was_no_room_for(wire_endpoint: str, deadline: None) -> None:
+    async with mq.Pull(receive_hwm=1) as pull, raw_peer(pull.bind(wire_endpoint)) as raw:
+        await raw.shake_hands(b"PUSH")
+        await raw.say(frame(b"whose receiver reads the next by itself"))
+        await pull.receive()
+        await raw.say(frame(b"0") + frame(b"1"))
+        assert await pull.receive() == b"0"
+        assert pull.receive_nowait() == b"1"

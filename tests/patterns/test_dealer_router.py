@@ -14,6 +14,8 @@ import mq
 
 from ..conftest import married, next_event, until
 from ..interop.libzmq import libzmq
+from ..links.raw import raw_peer
+from ..protocols.wire import greeting, ready
 from .meeting import HUGE, another, fill, numbered, receive_all, reserved
 
 UNKNOWN = "no peer has the routing id that they were addressed to"
@@ -607,6 +609,49 @@ async def test_the_sender_is_right_whoever_comes_in_between(endpoint: str, deadl
         for name in names:
             expected = [[name, *[b"%d" % number, name][: 1 + number % 2]] for number in range(100)]
             assert [frames for frames in received if frames[0] == name] == expected
+
+
+@pytest.mark.parametrize("kind", [mq.Dealer, mq.Router])
+async def test_what_waits_within_the_process_is_received_once_though_its_sender_hung_up(
+    kind: type[Any], deadline: None
+) -> None:
+    """The peer that a router connects to loses its name to another, and the router hangs up and comes back."""
+    async with mq.Router(router_handover=True, routing_id=b"router") as router, kind(routing_id=b"name") as peer:
+        peer.bind("inproc://there")
+        router.connect("inproc://there")
+        await router.wait_connected()
+        for number in range(4):
+            await router.send_multipart([b"name", b"%d" % number])
+        async with router.monitor() as events, mq.Dealer(routing_id=b"name", reconnect_interval=None) as other:
+            other.connect(router.bind("inproc://back"))
+            await next_event(events, mq.Disconnected)
+            await until(lambda: len(router.statistics().peers) == 1)
+            await router.wait_connected()
+        for number in range(4, 8):
+            await router.send_multipart([b"name", b"%d" % number])
+        assert peer.statistics().queued_in == 8
+        received = [(await peer.receive_multipart())[-1] for _ in range(8)]
+        assert received == [b"%d" % number for number in range(8)]
+        with pytest.raises(trio.WouldBlock):
+            peer.receive_multipart_nowait()
+
+
+async def test_a_notice_comes_to_nobody_once_the_router_closes(deadline: None) -> None:
+    """A handshake is completed while the socket flushes what is for a peer that is not there."""
+    async with mq.Router(router_notify={"connect"}) as router, trio.open_nursery() as nursery:
+        router.connect(await reserved("ipc://*"), routing_id=b"absent")
+        await router.send_multipart([b"absent", b"waits"])
+        async with raw_peer(router.bind("ipc://*")) as raw:
+            await raw.say(greeting())
+            await raw.hear(64)
+            nursery.start_soon(router.aclose)
+            await wait_all_tasks_blocked()
+            await raw.say(ready(Socket_Type=b"DEALER"))
+            assert (await raw.hear_frame())[1].startswith(b"\x05READY")
+            await wait_all_tasks_blocked()
+            with pytest.raises(trio.ClosedResourceError):
+                await router.receive_multipart()
+        nursery.cancel_scope.cancel()
 
 
 # -- hanging up --------------------------------------------------------------------------------------------
