@@ -141,11 +141,7 @@ class Receiver(Socket):
     def _pop(self) -> Any:
         ring = self._readable
         if not ring:
-            if self._only_peer is not None:  # who does not wait does not read
-                self._only_peer.wanted = False
-                self._only_peer.watch()
-            if not ring:  # nor was there anything that the inbox had had no room for
-                raise trio.WouldBlock
+            self._make_the_most()
         if length_hint(self._rest_of_run):  # mostly there is none, and a call to spare
             self._end_run()
         self._received += 1
@@ -169,6 +165,14 @@ class Receiver(Socket):
             if len(ring) >= _CROWD:
                 self._grant_run(pipe, min(len(ring) // _CROWD, _MOST_MORE))
         return message
+
+    def _make_the_most(self) -> None:
+        """Have what the inbox had no room for, when nothing is ready; raise ``trio.WouldBlock`` if that is nothing."""
+        if self._only_peer is not None:  # who does not wait does not read
+            self._only_peer.wanted = False
+            self._only_peer.watch()
+        if not self._readable:
+            raise trio.WouldBlock
 
     def _grant_run(self, pipe: Pipe, most: int) -> None:
         waiting = len(pipe.ready)

@@ -49,7 +49,7 @@ class FromNamed(ByRoutingId, FairQueueMultipart):
 
     def _pop(self) -> Any:
         if not self._readable:
-            return super()._pop()  # which says so
+            self._make_the_most()
         sender = self._readable[0].address
         return _after(sender, super()._pop())
 

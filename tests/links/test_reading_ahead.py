@@ -398,11 +398,14 @@ async def test_two_receivers_share_a_connection_that_gives_little_at_a_time(
             assert received == messages
 
 
-async def test_who_does_not_wait_gets_what_there_was_no_room_for(wire_endpoint: str, deadline: None) -> None:
-    async with mq.Pull(receive_hwm=1) as pull, raw_peer(pull.bind(wire_endpoint)) as raw:
-        await raw.shake_hands(b"PUSH")
+@pytest.mark.parametrize(("kind", "peer"), [(mq.Pull, b"PUSH"), (mq.Router, b"DEALER"), (mq.Dealer, b"DEALER")])
+async def test_who_does_not_wait_gets_what_there_was_no_room_for(
+    wire_endpoint: str, kind: type[mq.Pull | mq.Router | mq.Dealer], peer: bytes, deadline: None
+) -> None:
+    async with kind(receive_hwm=1) as socket, raw_peer(socket.bind(wire_endpoint)) as raw:
+        await raw.shake_hands(peer)
         await raw.say(frame(b"whose receiver reads the next by itself"))
-        await pull.receive()
+        *name, _ = await socket.receive_multipart()
         await raw.say(frame(b"0") + frame(b"1"))
-        assert await pull.receive() == b"0"
-        assert pull.receive_nowait() == b"1"
+        assert await socket.receive_multipart() == [*name, b"0"]
+        assert socket.receive_multipart_nowait() == [*name, b"1"]
