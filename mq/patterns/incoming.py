@@ -105,10 +105,7 @@ class Receiver(Socket):
         """Wait until something may be there: read the only peer's connection here if that is possible."""
         pipe = self._only_peer
         if pipe is not None and pipe.read is not None and not self._receivers and not self._closing:
-            if self._receive_turn <= 0:
-                await self._let_others_run()  # who may read by themselves, or bring something
-            else:
-                await self._read(pipe.read, pipe)
+            await self._read(pipe.read, pipe)
             return
         if self._reading is not None:  # two tasks want what comes, so neither shall keep it to itself
             self._reading.watch()
@@ -118,7 +115,13 @@ class Receiver(Socket):
         self._receive_turn = TURN
 
     async def _read(self, read: Callable[[], Awaitable[bool]], pipe: Pipe) -> None:
-        """Read the connection of ``pipe`` in this task. Without a wait, that is a part of a turn."""
+        """Read the connection of ``pipe`` in this task. Without a wait, that is a part of a turn.
+
+        When the turn is over, let others run instead: one of them may read it then, so look again.
+        """
+        if self._receive_turn <= 0:
+            await self._let_others_run()
+            return
         self._reading = pipe
         try:
             waited = await read()
