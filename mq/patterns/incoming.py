@@ -78,10 +78,10 @@ class Receiver(Socket):
             while not self._readable:
                 await self._wait(doing)
             message = self._pop()
-            if self._readable:  # more has come than receivers were woken for
+            if self._readable and self._receivers:  # more has come than receivers were woken for
                 self._receivers.unpark()
         if self._only_peer is not None:
-            self._want(self._only_peer)
+            self._only_peer.wanted = self._reads and not self._receivers
         return message
 
     async def _let_others_run(self) -> None:
@@ -110,7 +110,7 @@ class Receiver(Socket):
         if self._reading is not None:  # two tasks want what comes, so neither shall keep it to itself
             self._reading.watch()
         if pipe is not None:
-            self._want(pipe)
+            pipe.wanted = self._reads and not self._receivers
         await self._park(self._receivers, doing)
         self._receive_turn = TURN
 
@@ -128,10 +128,6 @@ class Receiver(Socket):
         finally:
             self._reading = None
         self._receive_turn = TURN if waited else self._receive_turn - _READ
-
-    def _want(self, pipe: Pipe) -> None:
-        """Say whether who receives from ``pipe``, the only peer, would rather read its connection itself."""
-        pipe.wanted = self._reads and not self._receivers
 
     def _offered(self) -> None:
         """Who waits may read the only peer's connection."""
@@ -225,7 +221,8 @@ class Receiver(Socket):
         """Take ``pipe`` into the ring, if it has something, and let receivers go on."""
         if not pipe.ready or pipe.readable:
             return
-        self._end_run()
+        if length_hint(self._rest_of_run):
+            self._end_run()
         pipe.readable = True
         if not self._eager:
             pipe.inbox.asleep = False
@@ -236,7 +233,8 @@ class Receiver(Socket):
         """Let receivers go on: ``count`` messages have come from ``pipe``."""
         if self._reading is not None and self._reading is not pipe:
             self._reading.watch()
-        self._receivers.unpark(count=count)
+        if self._receivers:
+            self._receivers.unpark(count=count)
 
     # -- making something else of it -----------------------------------------------------------------------
 
