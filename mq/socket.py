@@ -37,7 +37,6 @@ _MOST_GONE = 1000
 PATIENCE = 2.0
 """Seconds that a task waits for somebody to talk to before the log says that nobody is there."""
 
-
 NO_RUN: tuple[Iterator[Any], repeat[tuple[()]]] = iter(()), repeat((), 0)
 """Nothing may be received without a look around: a run, and as many as are left of it."""
 

@@ -104,8 +104,8 @@ class Binder(End):
     def close(self) -> None:
         """Give up the name, and leave the connecters to whoever binds it next."""
         self.stop_listening()
-        for connecter, pipe in list(self._pipes.items()):
-            self._release(connecter, pipe, "the endpoint was closed", readable=False)
+        for connecter in list(self._pipes):
+            self._release(connecter, "the endpoint was closed", readable=False)
             connecter.post(connecter.lose, self, "the binding socket closed")
 
     def accept(self, connecter: Connecter) -> None:
@@ -144,20 +144,15 @@ class Binder(End):
     def dismiss(self, connecter: Connecter) -> None:
         """``connecter`` has gone; what it sent stays to be received."""
         self.begin(connecter)
-        pipe = self._pipes.get(connecter)
-        if pipe is not None:
-            self._release(connecter, pipe, "the connecting socket closed", readable=True)
+        self._release(connecter, "the connecting socket closed", readable=True)
 
     def await_again(self, connecter: Connecter) -> None:
         """``connecter`` has hung up, and will come back; what it sent waits for its next connection."""
-        pipe = self._pipes.get(connecter)
-        if pipe is not None:
-            self._release(connecter, pipe, "the connecting socket hung up", readable=False)
+        self._release(connecter, "the connecting socket hung up", readable=False)
 
     def _hang_up(self, connecter: Connecter, reason: str) -> None:
-        pipe = self._pipes.get(connecter)
-        if pipe is not None:
-            self._release(connecter, pipe, reason, readable=False)
+        if connecter in self._pipes:
+            self._release(connecter, reason, readable=False)
             connecter.post(connecter.lose, self, "the binding socket hung up", True)
 
     def _refusal(self, connecter: Connecter, pipe: Pipe) -> str | None:
@@ -180,8 +175,11 @@ class Binder(End):
             )
             one.post(one.owner.report, event)
 
-    def _release(self, connecter: Connecter, pipe: Pipe, reason: str, *, readable: bool) -> None:
-        del self._pipes[connecter]
+    def _release(self, connecter: Connecter, reason: str, *, readable: bool) -> None:
+        """Let go of ``connecter``, if it is joined with."""
+        pipe = self._pipes.pop(connecter, None)
+        if pipe is None:
+            return
         pipe.inbox.wake = nobody
         if not readable:
             self.owner.abandon(pipe)

@@ -75,7 +75,7 @@ async def _meet(owner: Owner, endpoint: str, stream: Stream, connection: Convers
             reason = await link.run(early, nursery)
             nursery.cancel_scope.cancel()
     finally:
-        link.put_back()
+        link.writer.put_back()
         pipe.hang_up = ignored
         owner.lost(pipe, reason)
         owner.report(Disconnected(endpoint=endpoint, peer=pipe.peer, reason=reason))

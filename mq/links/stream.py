@@ -80,10 +80,6 @@ class StreamLink:
         nursery.start_soon(self.writer.run)
         return await self.reader.run(early)
 
-    def put_back(self) -> None:
-        """Return to the outbox, in order, what the kernel did not wholly take. The writer's task has ended."""
-        self.writer.put_back()
-
     def ping(self, time_to_live: float) -> None:
         """Ask the peer for a sign of life; it may drop us after ``time_to_live`` seconds of silence, 0 for never."""
         self.connection.ping(time_to_live)
