@@ -6,9 +6,9 @@ those that people reach for all the same.
 
 from __future__ import annotations
 
-from typing import NoReturn, TypeVar
-
-C = TypeVar("C", bound=type)
+from abc import ABCMeta
+from collections.abc import Iterable
+from typing import NoReturn
 
 _ONLY_SENDS = "it only sends; receive with the mq.{other} at the other end, or take types that do both: {both}"
 _ONLY_RECEIVES = "it only receives; send with the mq.{other} at the other end, or take types that do both: {both}"
@@ -18,6 +18,7 @@ _OPTION_OR_TOPIC = f"{_OPTION}; a topic is subscribed to by subscribe(topic)"
 _NO_TIMEOUT = "write 'with trio.move_on_after(seconds):' around what may take too long"
 _NO_PICKLE = "a message is bytes, and what unpickles them runs what a stranger wrote; see the package actors"
 _SUBSCRIBES = "topics are for mq.Sub; mq.XSub sends b'\\x01' + topic, and mq.Dish has join(group)"
+_NO_TYPE = "it is what all types of sockets share; open one of them, such as mq.Pull"
 _NOT_YET = "mq does not have it yet; docs/differences.md lists what is missing"
 
 _PAIRS = {
@@ -37,7 +38,7 @@ _OPTIONS = ("linger", "hwm", "sndhwm", "rcvhwm", "identity", "routing_id", "rout
 _ADVICE = {
     **dict.fromkeys(("receive", "receive_nowait", "receive_multipart", "receive_multipart_nowait"), _ONLY_SENDS),
     **dict.fromkeys(("send", "send_nowait", "send_multipart", "send_multipart_nowait"), _ONLY_RECEIVES),
-    "socket_type": "it is what all types of sockets share; open one of them, such as mq.Pull",
+    "socket_type": _NO_TYPE,
     # What other types have.
     **dict.fromkeys(("subscribe", "unsubscribe"), _SUBSCRIBES),
     **dict.fromkeys(("join", "leave"), "groups are for mq.Dish; mq.Sub has subscribe(topic)"),
@@ -103,7 +104,10 @@ class _Absent:
         name = self._name
         single = name.removesuffix("_nowait").removesuffix("_multipart")
         advice = self._advice
-        if single != name and hasattr(owner, single):
+        kind = getattr(owner, "socket_type", "") if name != "socket_type" else ""
+        if not kind:
+            advice = _NO_TYPE
+        elif single != name and hasattr(owner, single):
             # Types that send and receive one frame at a time have the one and not the other.
             advice = _ONE_FRAME
         elif name.startswith("recv") and not hasattr(owner, "receive"):
@@ -111,7 +115,7 @@ class _Absent:
         elif name.startswith("send_") and not hasattr(owner, "send"):
             advice = _ONLY_RECEIVES
         if "{other}" in advice:
-            other, both = _PAIRS.get(getattr(owner, "socket_type", ""), ("Socket", "mq.Pair"))
+            other, both = _PAIRS[kind]
             advice = advice.replace("{other}", other).replace("{both}", both)
         advice = advice.format(socket=owner.__name__, single=single)
         # With a name and no object, Python adds no guess of its own.
@@ -121,11 +125,37 @@ class _Absent:
         self.__get__(instance, type(instance))
 
 
-def explained(cls: C) -> C:
-    """Have ``cls`` explain the names that neither it nor a subclass defines."""
-    for name, advice in _ADVICE.items():
-        setattr(cls, name, _Absent(name, advice))
-    return cls
+def _shown(cls: type, names: Iterable[str]) -> list[str]:
+    """Return those of ``names`` that ``cls`` has."""
+    return [name for name in names if not (name in _ADVICE and isinstance(_found(cls, name), _Absent))]
+
+
+def _found(cls: type, name: str) -> object:
+    return next((vars(base)[name] for base in cls.__mro__ if name in vars(base)), None)
+
+
+class _Listed(ABCMeta):
+    """The type of classes whose ``dir()``, and so ``help()``, lists what they have. It is that of ``trio.abc``, too."""
+
+    def __dir__(cls) -> list[str]:
+        return _shown(cls, super().__dir__())
+
+
+class Explaining(metaclass=_Listed):
+    """Explain the names that no class below this one defines, when somebody uses or sets them.
+
+    The names are descriptors here, and not found by a ``__getattr__``: with that, CPython finds every attribute of an
+    instance more slowly, those that exist included.
+    """
+
+    __slots__ = ()
+
+    def __dir__(self) -> list[str]:
+        return _shown(type(self), super().__dir__())
+
+
+for _name, _advice in _ADVICE.items():
+    setattr(Explaining, _name, _Absent(_name, _advice))
 
 
 def explain(name: str) -> NoReturn:

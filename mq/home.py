@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import weakref
 from threading import get_ident
-from typing import NoReturn
+from typing import Any, NoReturn, SupportsIndex
 
 import trio
 
@@ -44,6 +44,14 @@ class Resident:
     def _evict(self) -> None:
         """Belong to nothing: this process is a copy of the one that opened it."""
         self._thread = _NOWHERE
+
+    def __reduce_ex__(self, protocol: SupportsIndex) -> str | tuple[Any, ...]:
+        if self._lives_here:
+            raise TypeError(
+                f"an open {type(self).__name__} cannot be copied or pickled: pass on its endpoint, and open another "
+                "socket where you need one"
+            )
+        return super().__reduce_ex__(protocol)
 
     def _check_home(self) -> None:
         if self._thread != get_ident():

@@ -41,8 +41,7 @@ NO_RUN: tuple[Iterator[Any], repeat[tuple[()]]] = iter(()), repeat((), 0)
 """Nothing may be received without a look around: a run, and as many as are left of it."""
 
 
-@absent.explained
-class Socket(home.Resident):
+class Socket(home.Resident, absent.Explaining):
     """What all socket types share. Use one as ``async with mq.Push() as push``.
 
     Entering is not a checkpoint; leaving is. Leaving in order flushes what was sent for as long as peers keep

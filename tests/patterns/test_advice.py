@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
+import copy
+import doctest
+import inspect
+import pickle
+import pydoc
+import re
 from typing import Any
+from unittest.mock import create_autospec
 
 import pytest
 import trio
@@ -44,6 +51,69 @@ def test_a_name_of_another_type_or_of_pyzmq_leads_to_ours(kind: type[mq.Socket],
 def test_an_attribute_that_would_be_an_option_cannot_be_set() -> None:
     with pytest.raises(AttributeError, match="options are keyword arguments"):
         mq.Dealer().identity = b"ann"  # type: ignore[attr-defined]
+
+
+SOCKET_TYPES = [kind for name in mq.__all__ if isinstance(kind := getattr(mq, name), type) and issubclass(kind, mq.Socket)]
+
+
+@pytest.mark.parametrize("kind", SOCKET_TYPES)
+def test_what_a_socket_lists_it_has(kind: type[mq.Socket]) -> None:
+    assert [name for name in dir(kind) if not hasattr(kind, name)] == []
+    assert {"bind", "connect", "aclose"} < set(dir(kind))
+    if kind is not mq.Socket:
+        instance = kind()
+        public = [name for name in dir(instance) if not name.startswith("_")]
+        assert "options" in public
+        assert [name for name in public if not hasattr(instance, name)] == []
+
+
+def test_what_the_module_lists_it_has() -> None:
+    assert [name for name in dir(mq) if not hasattr(mq, name)] == []
+    assert set(mq.__all__) < set(dir(mq))
+
+
+@pytest.mark.parametrize("kind", SOCKET_TYPES)
+def test_help_shows_nothing_that_a_socket_does_not_have(kind: type[mq.Socket]) -> None:
+    page = pydoc.render_doc(kind, renderer=pydoc.plaintext)
+    shown = set(re.findall(r"^ \|  (?:async )?(\w+)", page, re.M))
+    assert {"bind", "connect"} < shown
+    assert not shown & {"recv", "setsockopt", "linger", "LINGER", "poll", "context"}
+    for name in ("send", "receive", "subscribe", "request", "serve"):
+        assert (name in shown) == hasattr(kind, name), name
+
+
+@pytest.mark.parametrize("kind", SOCKET_TYPES)
+def test_tools_that_look_into_a_socket_type_see_what_it_has(kind: type[mq.Socket]) -> None:
+    assert all(hasattr(kind, name) for name, _ in inspect.getmembers(kind))
+    assert all(hasattr(kind, name) for name, _ in inspect.getmembers_static(kind))
+    assert not inspect.isabstract(kind)
+    assert doctest.DocTestFinder().find(kind)
+    assert not hasattr(create_autospec(kind), "recv")
+
+
+@pytest.mark.parametrize("duplicate", [copy.copy, copy.deepcopy, lambda socket: pickle.loads(pickle.dumps(socket))])
+async def test_a_socket_can_be_copied_until_it_is_open(duplicate: Any) -> None:
+    push = mq.Push(send_hwm=7)
+    async with duplicate(push) as twin:
+        assert twin.options.send_hwm == 7
+    async with push:
+        with pytest.raises(TypeError, match="an open Push cannot be copied or pickled: pass on its endpoint"):
+            duplicate(push)
+
+
+def test_names_that_a_socket_does_not_have_do_not_slow_down_those_that_it_has() -> None:
+    """CPython specializes no look-up of an attribute in a class with ``__getattr__`` or ``__getattribute__``."""
+    for kind in SOCKET_TYPES:
+        assert "__getattr__" not in dir(kind)
+        assert kind.__getattribute__ is object.__getattribute__
+        assert kind.__setattr__ is object.__setattr__
+
+
+@pytest.mark.parametrize("name", ["receive", "linger", "recv", "nonsense"])
+def test_a_socket_of_no_type_explains_only_what_types_have(name: str) -> None:
+    with pytest.raises(AttributeError) as caught:
+        getattr(mq.Socket, name)
+    assert ("open one of them, such as mq.Pull" in str(caught.value)) == (name != "nonsense")
 
 
 def test_a_socket_of_no_type_is_told_to_be_one() -> None:
