@@ -57,7 +57,7 @@ def flag(_: object, attribute: Attribute[Any], value: Any) -> None:
 def some_bytes(minimum: int, maximum: int | None = None) -> Any:
     def check(_: object, attribute: Attribute[bytes], value: Any) -> None:
         if not isinstance(value, bytes):
-            raise ValueError(f"{attribute.name} is bytes; got {value!r}")
+            raise ValueError(f"{attribute.name} is bytes; got {value!r}{_encode(attribute.name, value)}")
         if len(value) < minimum or (maximum is not None and len(value) > maximum):
             raise ValueError(f"{attribute.name} has {minimum} to {maximum} bytes; got {len(value)}")
 
@@ -66,7 +66,11 @@ def some_bytes(minimum: int, maximum: int | None = None) -> Any:
 
 def bytes_or_none(_: object, attribute: Attribute[bytes | None], value: Any) -> None:
     if value is not None and not isinstance(value, bytes):
-        raise ValueError(f"{attribute.name} is bytes or None; got {value!r}")
+        raise ValueError(f"{attribute.name} is bytes or None; got {value!r}{_encode(attribute.name, value)}")
+
+
+def _encode(name: str, value: Any) -> str:
+    return f": encode it, as in {name}={value!r}.encode()" if isinstance(value, str) else ""
 
 
 def names(*known: str) -> Any:

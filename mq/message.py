@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import TypeAlias
+from collections.abc import Iterable, Mapping, Set
+from inspect import isawaitable
+from typing import Any, TypeAlias
 
 Message: TypeAlias = bytes | list[bytes]
 Buffer: TypeAlias = bytes | bytearray | memoryview
@@ -34,34 +35,69 @@ def as_frame(value: object) -> bytes:
         return bytes(value)
     if isinstance(value, (bytearray, memoryview)):
         return bytes(value)
-    if isinstance(value, str):
-        raise TypeError(f"a frame is bytes, got the str {shortened(value)}: encode it, as in text.encode()")
     if isinstance(value, (list, tuple)):
         what = f"a frame is bytes, got a {type(value).__name__}"
         raise TypeError(f"{what}: for several, use send_multipart() or request_multipart(), where the socket has them")
-    raise TypeError(f"a frame is bytes, got {type(value).__name__} {shortened(value)}: serialize it first")
+    raise TypeError(f"a frame is bytes, got {_described(value)}: {_remedy(value) or 'serialize it first'}")
 
 
 def as_bytes(value: object, what: str) -> bytes:
     """Return ``value`` as it is, which is to be bytes: a topic, a group or a routing id."""
     if isinstance(value, bytes):
         return bytes(value)
-    if isinstance(value, str):
-        raise TypeError(
-            f"a {what} is bytes, got the str {shortened(value)}: encode it, as in {what.replace(' ', '_')}.encode()"
-        )
-    raise TypeError(f"a {what} is bytes, got {type(value).__name__} {shortened(value)}")
+    name = what.replace(" ", "_")
+    remedy = _remedy(value, name, name)
+    raise TypeError(f"a {what} is bytes, got {_described(value)}{f': {remedy}' if remedy else ''}")
 
 
 def as_message(frames: Iterable[Buffer]) -> Message:
     """Return ``frames`` in the inner form: one frame alone, several as a list of its own."""
-    if isinstance(frames, (bytes, bytearray, memoryview, str)):
-        raise TypeError(f"frames come as a list, got {shortened(frames)}: use send(), or request(), for one")
-    given = list(frames)
-    checked: list[bytes] = given if set(map(type, given)) == ONLY_BYTES else list(map(as_frame, given))  # type: ignore[assignment]
+    given = frames.copy() if type(frames) is list else _listed(frames)
+    checked: list[bytes] = given if set(map(type, given)) == ONLY_BYTES else list(map(as_frame, given))
     if not checked:
         raise ValueError("a message has at least one frame, got an empty list: send [b''] for an empty message")
     return checked[0] if len(checked) == 1 else checked
+
+
+def _listed(frames: object) -> list[Any]:
+    """Return a list of what can only be several frames in their order. Buffers would be taken for many of one byte."""
+    if isinstance(frames, Iterable) and not isinstance(frames, (str, Set, Mapping)) and not _is_buffer(frames):
+        return list(frames)
+    if isinstance(frames, (bytes, bytearray, memoryview, str)):
+        raise TypeError(f"frames come as a list, got {shortened(frames)}: use send(), or request(), for one")
+    if _is_buffer(frames):
+        remedy = "for one frame, use send() or request() with a copy of its content, as in send(bytes(value))"
+    else:
+        remedy = _remedy(frames) or "write [frame, ...], each frame bytes"
+    raise TypeError(f"frames come as a list, got {_described(frames)}: {remedy}")
+
+
+def _described(value: object) -> str:
+    if value is None:
+        return "None"
+    return f"{'the str' if isinstance(value, str) else type(value).__name__} {shortened(value)}"
+
+
+def _remedy(value: object, name: str = "value", name_of_text: str = "text") -> str:
+    """Say how bytes are made of ``value``, which the user may have called ``name``; "" when that depends."""
+    if isinstance(value, str):
+        return f"encode it, as in {name_of_text}.encode()"
+    if isawaitable(value):
+        return "a call of an async function is without its 'await'"
+    if _is_buffer(value):
+        return f"pass a copy of its content, as in bytes({name})"
+    return ""
+
+
+def _is_buffer(value: object) -> bool:
+    """Return whether ``value`` is a block of memory, such as an array or a mapped file."""
+    try:
+        with memoryview(value):  # type: ignore[arg-type]
+            return True
+    except TypeError:
+        return False
+    except (ValueError, BufferError):  # its memory cannot be had now: a mapped file that is closed
+        return True
 
 
 def frames_of(message: Message) -> list[bytes]:

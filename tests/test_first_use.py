@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import array
 import asyncio
 import logging
+import mmap
 import re
 import socket as stdlib_socket
 from pathlib import Path
@@ -18,6 +20,16 @@ import mq
 def says(*parts: str) -> str:
     """Return a pattern for a message that has all ``parts`` in this order."""
     return "(?s)" + ".*".join(map(re.escape, parts))
+
+
+class Forgotten:
+    """What a call of an async function returns, without the warning about it."""
+
+    def __await__(self) -> Any:
+        raise AssertionError("nobody awaits it")
+
+    def __repr__(self) -> str:
+        return "<Forgotten>"
 
 
 @pytest.fixture
@@ -159,6 +171,10 @@ def test_an_option_of_the_wrong_unit_is_shown() -> None:
         ("hello", ("a frame is bytes", "the str 'hello'", "text.encode()")),
         ([b"a", b"b"], ("a frame is bytes", "list", "send_multipart()")),
         ({"a": 1}, ("a frame is bytes", "dict {'a': 1}", "serialize it first")),
+        (None, ("a frame is bytes", "got None", "serialize it first")),
+        (array.array("i", [1, 2]), ("a frame is bytes", "array('i', [1, 2])", "bytes(value)")),
+        (mmap.mmap(-1, 8), ("a frame is bytes", "mmap", "bytes(value)")),
+        (Forgotten(), ("a frame is bytes", "<Forgotten>", "without its 'await'")),
     ],
 )
 async def test_what_is_not_bytes_is_shown(message: Any, complaint: tuple[str, ...]) -> None:
@@ -175,6 +191,13 @@ async def test_what_is_not_bytes_is_shown(message: Any, complaint: tuple[str, ..
         (["hello"], TypeError, ("a frame is bytes", "the str 'hello'")),
         (b"hello", TypeError, ("come as a list", "b'hello'", "send()")),
         ([], ValueError, ("at least one frame", "send [b'']")),
+        ([array.array("B", b"x")], TypeError, ("a frame is bytes", "array('B', [120])", "bytes(value)")),
+        (array.array("B", b"x"), TypeError, ("come as a list", "array('B', [120])", "send(bytes(value))")),
+        (mmap.mmap(-1, 8), TypeError, ("come as a list", "mmap", "send(bytes(value))")),
+        ({b"a", b"b"}, TypeError, ("come as a list", "set", "[frame, ...]")),
+        ({b"a": b"b"}, TypeError, ("come as a list", "dict", "[frame, ...]")),
+        (None, TypeError, ("come as a list", "got None", "[frame, ...]")),
+        (Forgotten(), TypeError, ("come as a list", "<Forgotten>", "without its 'await'")),
     ],
 )
 async def test_what_is_not_a_list_of_frames_is_shown(
@@ -183,6 +206,37 @@ async def test_what_is_not_a_list_of_frames_is_shown(
     async with mq.Push(linger=0) as push:
         with pytest.raises(error, match=says(*complaint)):
             await push.send_multipart(frames)
+
+
+@pytest.mark.parametrize("kind", [mq.Push, mq.Pub, mq.Pair, mq.Req, mq.Dealer, mq.Router, mq.XSub])
+@pytest.mark.parametrize("frames", [array.array("B", b"xy"), [array.array("B", b"xy"), b"z"]])
+async def test_a_buffer_is_refused_in_every_way_of_sending(kind: Any, frames: Any) -> None:
+    async with kind(linger=0) as socket:
+        with pytest.raises(TypeError, match=r"bytes\(value\)"):
+            await socket.send_multipart(frames)
+        with pytest.raises(TypeError, match=r"bytes\(value\)"):
+            socket.send_multipart_nowait(frames)
+
+
+@pytest.mark.parametrize("topic", [array.array("B", b"weather"), bytearray(b"weather"), mmap.mmap(-1, 8)])
+async def test_a_topic_that_is_a_buffer_is_shown(topic: Any) -> None:
+    async with mq.Sub() as sub, mq.Pub() as pub, mq.Dish() as dish, mq.Radio() as radio:
+        for take in (sub.subscribe, sub.unsubscribe):
+            with pytest.raises(TypeError, match=says("a topic is bytes", type(topic).__name__, "bytes(topic)")):
+                take(topic)
+        with pytest.raises(TypeError, match=says("a topic is bytes", type(topic).__name__, "bytes(topic)")):
+            await pub.wait_subscribed(topic)
+        with pytest.raises(TypeError, match=says("a group is bytes", type(topic).__name__, "bytes(group)")):
+            dish.join(topic)
+        with pytest.raises(TypeError, match=says("a group is bytes", type(topic).__name__, "bytes(group)")):
+            await radio.send(topic, b"x")
+
+
+def test_an_option_of_bytes_that_is_given_text_says_how_to_encode_it() -> None:
+    with pytest.raises(ValueError, match=says("routing_id is bytes; got 'ann'", "routing_id='ann'.encode()")):
+        mq.Dealer(routing_id="ann")  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match=says("hello_message is bytes or None", "hello_message='hi'.encode()")):
+        mq.Dealer(hello_message="hi")  # type: ignore[arg-type]
 
 
 async def test_receive_of_several_frames_hands_them_over() -> None:

@@ -40,11 +40,10 @@ class Radio(Broadcast):
         anything but bytes, ValueError for a group of more than 255 bytes or with a NUL, and
         ``trio.ClosedResourceError``.
         """
-        members = self._groups.get(group)
+        members = self._groups.get(group) if type(group) is bytes else None
         if (
             members
             and self._send_turn > 0
-            and type(group) is bytes
             and type(body) is bytes
             and not self.options.xpub_nodrop
             and self._thread == get_ident()

@@ -53,7 +53,9 @@ def test_an_attribute_that_would_be_an_option_cannot_be_set() -> None:
         mq.Dealer().identity = b"ann"  # type: ignore[attr-defined]
 
 
-SOCKET_TYPES = [kind for name in mq.__all__ if isinstance(kind := getattr(mq, name), type) and issubclass(kind, mq.Socket)]
+SOCKET_TYPES = [
+    kind for kind in map(vars(mq).get, mq.__all__) if isinstance(kind, type) and issubclass(kind, mq.Socket)
+]
 
 
 @pytest.mark.parametrize("kind", SOCKET_TYPES)
