@@ -1,11 +1,11 @@
-"""Clients and workers that know only the broker between them: REQ - ROUTER, DEALER - REP.
+"""Clients and workers that know only the broker between them. REQ - ROUTER, DEALER - REP.
 
     python examples/broker.py
 
-The broker is two sockets and one call, ``mq.proxy``. Clients ask before anybody is there to answer; the requests wait.
-A worker comes, another joins it, the first leaves. No client notices anything of it: it asks the broker, and the broker
-asks whoever is there, in turn. (What a worker that dies has in its hands is lost, and its client waits: see
-reliable_request.py and worker_heartbeats.py.)
+The broker is two sockets and one call, ``mq.proxy``. Clients send requests before a worker is connected; the requests
+wait. One worker connects, a second worker joins, and the first leaves. The clients notice nothing, because they talk
+only to the broker, and the broker sends requests to the connected workers in turn. If a worker dies, its requests are
+lost and their clients wait; see reliable_request.py and worker_heartbeats.py.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ import trio
 import mq
 
 CLIENTS, REQUESTS = 3, 4
-"""How many clients ask in each round, and how often each."""
+"""The number of clients in each round, and of requests by each client."""
 
 
 async def worker(name: str, endpoint: str, task_status: trio.TaskStatus[trio.CancelScope]) -> None:
-    """Serve until the scope that ``started`` hands out is cancelled; then leave in good order."""
+    """Serve until the scope that ``started`` passes on is cancelled, and then close in order."""
 
     async def answer(number: bytes) -> list[bytes]:
         return [name.encode(), b"%d" % (int(number) ** 2)]
@@ -36,7 +36,7 @@ async def worker(name: str, endpoint: str, task_status: trio.TaskStatus[trio.Can
 
 
 async def client(endpoint: str, answered: Counter[str]) -> None:
-    """Ask a few times, and count who has answered."""
+    """Send a few requests, and count the replies of each worker."""
     async with mq.Req() as req:
         req.connect(endpoint)
         for number in range(REQUESTS):
@@ -46,7 +46,7 @@ async def client(endpoint: str, answered: Counter[str]) -> None:
 
 
 async def ask(endpoint: str) -> None:
-    """Let all clients ask at once, and print who has answered how often."""
+    """Run all clients at once, and print the number of replies of each worker."""
     answered: Counter[str] = Counter()
     async with trio.open_nursery() as nursery:
         for _ in range(CLIENTS):

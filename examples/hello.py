@@ -1,10 +1,10 @@
-"""Ten numbers, two workers, one sum: sockets alone.
+"""Ten numbers, two workers, one sum, with sockets only.
 
     python examples/hello.py
 
-A ventilator pushes numbers to whoever pulls. The workers push squares to a collector, which is told over a pair how
-many to expect, and answers when it has them all. Everything here runs in one process; as the sockets only know each
-other by their endpoints, each function could as well be a program of its own.
+A ventilator pushes numbers to two workers. The workers push squares to a collector. A PAIR socket tells the collector
+the number of squares to expect, and the collector sends the sum back when it has all squares. Everything runs in one
+process. The sockets know only endpoints, so each function could also be a separate program.
 """
 
 from collections import Counter
@@ -15,7 +15,7 @@ import mq
 
 
 async def work(name: str, numbers: str, squares: str) -> None:
-    """Square what comes, for ever."""
+    """Square every number that arrives; never return."""
     async with mq.Pull() as pull, mq.Push() as push:
         pull.connect(numbers)
         push.connect(squares)
@@ -24,7 +24,7 @@ async def work(name: str, numbers: str, squares: str) -> None:
 
 
 async def collect(pull: mq.Pull, control: str) -> None:
-    """Add up as many squares as the other end of ``control`` asks for, and tell it the sum."""
+    """Receive the number of squares over ``control``, add up that many squares, and send the sum back."""
     async with mq.Pair() as pair:
         pair.connect(control)
         workers: Counter[str] = Counter()
@@ -44,7 +44,7 @@ async def main() -> None:
         nursery.start_soon(collect, pull, control)
         nursery.start_soon(work, "ann", numbers, squares)
         nursery.start_soon(work, "bob", numbers, squares)
-        await push.wait_connected(2)  # else whoever comes first gets all
+        await push.wait_connected(2)  # otherwise the first worker gets all numbers
         for number in range(10):
             await push.send(b"%d" % number)
         await pair.send(b"10")

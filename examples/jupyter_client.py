@@ -1,10 +1,11 @@
-"""A client of Jupyter's: has a real kernel compute, print, fail, stop in the middle, and end.
+"""A Jupyter client: makes a real kernel compute, print, fail, stop in the middle, and shut down.
 
     pip install ipykernel
     python examples/jupyter_client.py [tcp|ipc]
 
-The kernel binds five sockets, ours connect: DEALER asks on the shell and control channels, SUB hears on iopub what
-running code shows, and REQ asks on the heartbeat whether anybody is there.
+The kernel binds five sockets, and the client connects to four of them. One DEALER sends requests on the shell channel,
+and another on the control channel. A SUB receives the output of running code on iopub. A REQ checks on the heartbeat
+channel that the kernel is alive.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ import mq
 
 
 class Kernel:
-    """A kernel, seen from a client."""
+    """A kernel, from the view of a client."""
 
     def __init__(self, session: Session, shell: mq.Dealer, control: mq.Dealer, iopub: mq.Sub) -> None:
         self._session = session
@@ -38,11 +39,11 @@ class Kernel:
         self._iopub = iopub
 
     async def ask(self, kind: str, **content: Any) -> dict[str, Any]:
-        """Send a request on the control channel, which is heard also while code runs; return the reply."""
+        """Send a request on the control channel, which the kernel reads even while code runs; return the reply."""
         return await self._answer(self._control, await self._request(self._control, kind, content))
 
     async def run(self, code: str) -> AsyncIterator[Message]:
-        """Run ``code``; yield what it shows, and last the reply to the request."""
+        """Run ``code``; yield each message of its output, and finally the reply to the request."""
         content = {"code": code, "silent": False, "store_history": True, "allow_stdin": False}
         request = await self._request(self._shell, "execute_request", content)
         while True:
@@ -71,7 +72,7 @@ class Kernel:
 
 @asynccontextmanager
 async def connected(where: ConnectionFile) -> AsyncIterator[Kernel]:
-    """Open the sockets of a client; wait until the kernel is up and would tell us what code shows."""
+    """Open the sockets of a client; wait until the kernel is running and has our subscription to its output."""
     async with mq.Dealer() as shell, mq.Dealer() as control, mq.Sub() as iopub, mq.Req() as heartbeat:
         shell.connect(where.endpoint("shell"))
         control.connect(where.endpoint("control"))
@@ -80,14 +81,14 @@ async def connected(where: ConnectionFile) -> AsyncIterator[Kernel]:
         heartbeat.connect(where.endpoint("hb"))
         assert await heartbeat.request(b"are you there?") == b"are you there?"
         session = Session(where.key, "an example")
-        # The kernel's XPUB hears that we have subscribed, and says welcome.
+        # The kernel's XPUB receives our subscription and sends a welcome message.
         while session.unpack(await iopub.receive_multipart()).kind != "iopub_welcome":
             pass
         yield Kernel(session, shell, control, iopub)
 
 
 def free_ports(count: int) -> list[int]:
-    """Return ports that nobody listens at now. A kernel can only be told ports, and it may be too late for one."""
+    """Return free ports. The kernel takes only port numbers, so another program may still take a port first."""
     with ExitStack() as stack:
         holders = [stack.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(count)]
         return [holder.getsockname()[1] for holder in holders]
@@ -98,7 +99,7 @@ def write_connection_file(directory: Path, transport: str) -> Path:
     ports = free_ports(len(names)) if transport == "tcp" else range(1, len(names) + 1)
     ip = "127.0.0.1" if transport == "tcp" else str(directory / "kernel")
     path = directory / "kernel.json"
-    path.touch(mode=0o600)  # who knows the key can run code
+    path.touch(mode=0o600)  # everybody with the key can run code
     path.write_text(
         json.dumps(
             {
@@ -115,7 +116,7 @@ def write_connection_file(directory: Path, transport: str) -> Path:
 
 @asynccontextmanager
 async def started(directory: Path, transport: str) -> AsyncIterator[Kernel]:
-    """Start ipykernel in a process of its own, and be its client."""
+    """Start ipykernel in a separate process, and connect to it."""
     path = write_connection_file(directory, transport)
     command = [sys.executable, "-m", "ipykernel_launcher", "--log-level=ERROR", "-f", str(path)]
     dies_with_us = {**os.environ, "JPY_PARENT_PID": str(os.getpid())}
@@ -127,7 +128,7 @@ async def started(directory: Path, transport: str) -> AsyncIterator[Kernel]:
 
 
 async def show(kernel: Kernel, code: str) -> None:
-    """Run ``code`` and print what happens; interrupt it when it says that it waits."""
+    """Run ``code`` and print its output; interrupt the code when it prints "waiting"."""
     print(">>>", code)
     async for message in kernel.run(code):
         content = message.content

@@ -1,10 +1,10 @@
-"""A kernel of Jupyter's for a language of its own: arithmetic in reverse Polish notation, as in "1 2 + 4 *".
+"""A Jupyter kernel for a small language: arithmetic in reverse Polish notation, such as "1 2 + 4 *".
 
     python examples/jupyter_kernel.py install DIRECTORY      writes DIRECTORY/kernels/polish/kernel.json
     JUPYTER_PATH=DIRECTORY jupyter console --kernel polish
 
-"3 wait" waits for three seconds, unless you interrupt it. The kernel binds a ROUTER for each channel that asks and
-answers, an XPUB that tells all who listen what happens, and a REP that answers heartbeats.
+"3 wait" waits for three seconds, unless you interrupt it. The kernel binds a ROUTER for each request channel, an XPUB
+that publishes output and status, and a REP that answers heartbeats.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ OPERATIONS: dict[str, Callable[[float, float], float]] = {
 
 
 async def calculate(code: str) -> float | None:
-    """Return what is on top of the stack in the end. Raises ValueError and ZeroDivisionError."""
+    """Return the final top of the stack, or None if the stack is empty. Raises ValueError and ZeroDivisionError."""
     stack: list[float] = []
     for word in code.split():
         try:
@@ -47,7 +47,7 @@ async def calculate(code: str) -> float | None:
 
 
 class Kernel:
-    """Answers requests, and tells everybody what comes of them."""
+    """Answers requests and publishes their output."""
 
     def __init__(self, session: Session, iopub: mq.XPub) -> None:
         self._session = session
@@ -56,7 +56,7 @@ class Kernel:
         self._running = trio.CancelScope()
 
     async def serve(self, channel: mq.Router) -> None:
-        """Answer what comes on ``channel``, one request after the other, until one asks for the end."""
+        """Answer the requests of ``channel`` one after the other, until a shutdown request arrives."""
         while True:
             try:
                 request = self._session.unpack(await channel.receive_multipart())
@@ -64,7 +64,7 @@ class Kernel:
                 print(error, file=sys.stderr)
                 continue
             answer = ANSWERS.get(request.kind)
-            if answer is None:  # there are many kinds, and clients do without
+            if answer is None:  # there are many other kinds, and clients work without a reply to them
                 continue
             await self._tell("status", {"execution_state": "busy"}, request)
             content = await answer(self, request)
@@ -75,7 +75,7 @@ class Kernel:
                 return
 
     async def welcome(self) -> None:
-        """Tell whoever has subscribed that nothing will be missed from here on."""
+        """Send a welcome message for each subscription: from then on, the subscriber misses nothing."""
         async for subscription in self._iopub:
             if subscription[:1] == b"\1":
                 await self._tell("iopub_welcome", {"subscription": subscription[1:].decode()})
@@ -137,7 +137,7 @@ async def main(connection_file: Path) -> None:
     async with (
         mq.Router() as shell,
         mq.Router() as control,
-        mq.Router() as stdin,  # nothing here asks the user, but clients connect to it
+        mq.Router() as stdin,  # this kernel never asks for input, but clients connect to the channel
         mq.XPub(xpub_verbose=True) as iopub,
         mq.Rep() as heartbeat,
         trio.open_nursery() as nursery,
@@ -154,7 +154,7 @@ async def main(connection_file: Path) -> None:
 
 
 def install(directory: Path) -> None:
-    """Tell Jupyter how to start this kernel."""
+    """Write the file by which Jupyter starts this kernel."""
     spec = {
         "argv": [sys.executable, str(Path(__file__).resolve()), "{connection_file}"],
         "display_name": "Reverse Polish notation",

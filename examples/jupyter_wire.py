@@ -1,4 +1,4 @@
-"""What does Jupyter put on the wire? Messages of four signed JSON parts, on sockets that a connection file names.
+"""What does Jupyter send over its sockets? Messages of four signed JSON parts; a connection file names the endpoints.
 
 Used by jupyter_client.py and jupyter_kernel.py. https://jupyter-client.readthedocs.io/en/stable/messaging.html
 """
@@ -20,13 +20,13 @@ _DELIMITER = b"<IDS|MSG>"
 
 @frozen
 class Message:
-    """A header that says what it is, the header that it answers, and its content."""
+    """A header, the header of the request that the message answers, and the content."""
 
     header: dict[str, Any]
     content: dict[str, Any]
     parent: dict[str, Any] = field(factory=dict)
     way: list[bytes] = field(factory=list)
-    """The frames in front: routing ids on the way back, or the topic."""
+    """The frames before the message: routing ids of the way back, or the topic."""
 
     @property
     def kind(self) -> str:
@@ -41,7 +41,7 @@ class Message:
 
 
 class Session:
-    """One side of a conversation: makes headers, signs what it sends and checks what it receives."""
+    """One side of a conversation: makes headers, signs messages, and checks signatures."""
 
     def __init__(self, key: str, user: str) -> None:
         self._key = key.encode()
@@ -51,7 +51,7 @@ class Session:
     def message(
         self, kind: str, content: dict[str, Any], parent: Message | None = None, way: list[bytes] | None = None
     ) -> Message:
-        """Make a message, which answers ``parent`` if that is given, and takes its way back."""
+        """Make a message. With ``parent``, the message answers ``parent`` and uses its way back."""
         header = {
             "msg_id": uuid.uuid4().hex,
             "msg_type": kind,
@@ -69,7 +69,7 @@ class Session:
         return [*message.way, _DELIMITER, self._sign(parts), *parts]
 
     def unpack(self, frames: list[bytes]) -> Message:
-        """Raises ValueError for frames that are no message, or not signed with our key."""
+        """Return the message in ``frames``. Raises ValueError if there is none, or the signature is wrong."""
         if _DELIMITER not in frames:
             raise ValueError(f"this is no message of Jupyter's: it has no frame {_DELIMITER!r}")
         start = frames.index(_DELIMITER)
@@ -87,7 +87,7 @@ class Session:
 
 @frozen
 class ConnectionFile:
-    """What the starter of a kernel writes down for the kernel and its clients."""
+    """The file that the starter of a kernel writes for the kernel and its clients."""
 
     fields: dict[str, Any]
 
@@ -100,6 +100,6 @@ class ConnectionFile:
         return str(self.fields["key"])
 
     def endpoint(self, channel: str) -> str:
-        """Return where the kernel binds the socket of ``channel``: shell, control, iopub, stdin or hb."""
+        """Return the endpoint of ``channel``: shell, control, iopub, stdin or hb."""
         transport, ip, port = self.fields["transport"], self.fields["ip"], self.fields[f"{channel}_port"]
         return f"{transport}://{ip}{':' if transport == 'tcp' else '-'}{port}"

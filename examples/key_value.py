@@ -1,14 +1,14 @@
-"""A key-value store with replicas that follow it: snapshots by ROUTER, updates by PUB, writes by PUSH.
+"""A key-value store with replicas. Snapshots by ROUTER, updates by PUB, writes by PUSH.
 
     python examples/key_value.py
 
-Writes go to the server, which numbers them and publishes them. A replica subscribes first, then fetches a snapshot, and
-from then on applies the updates whose numbers follow. A number that is missing means that updates were lost, as when
-the connection was, or when the replica was too slow to read them: it fetches a new snapshot. (ZeroMQ's guide calls it
-the clone pattern.)
+Writers send changes to the server. The server numbers the changes and publishes them. A replica subscribes first, then
+fetches a snapshot, and then applies each update with the next number. If a number is missing, the replica has missed
+updates, because its connection was lost or because it read too slowly. The replica then fetches a new snapshot.
+ZeroMQ's guide calls this the clone pattern.
 
-Two writers change the store all the time. Of two replicas that are there from the start one loses its connection for a
-while, and a third one comes late. In the end all equal the server.
+Two writers change the store all the time. Two replicas are connected from the start, and one of them loses its
+connection for a while. A third replica connects late. In the end, all replicas equal the server.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ import trio
 import mq
 
 WRITES, KEYS = 300, 20
-"""How often each writer writes, and how many keys there are."""
+"""The number of writes by each writer, and the number of keys."""
 
 say = partial(print, flush=True)
 
 
 class Store:
-    """Pairs of key and value, and the number of the last change. An empty value deletes."""
+    """Pairs of key and value, and the number of the last change. An empty value deletes the key."""
 
     def __init__(self) -> None:
         self.number = 0
@@ -53,14 +53,14 @@ class Store:
 
 
 class Server(Store):
-    """Owns the store. Its publisher repeats the last update to each new subscriber, so that none has to guess."""
+    """Owns the store. The publisher repeats the last update to each new subscriber: its subscription has arrived."""
 
     def __init__(self) -> None:
         super().__init__()
         self.router, self.pub, self.pull = mq.Router(), mq.Pub(last_values=1), mq.Pull()
 
     async def serve(self, task_status: trio.TaskStatus[list[str]]) -> None:
-        """Take writes and hand out snapshots; ``started`` tells the endpoints for snapshots, updates and writes."""
+        """Apply writes and send snapshots; ``started`` passes on the endpoints for snapshots, updates and writes."""
         async with self.router, self.pub, self.pull, trio.open_nursery() as nursery:
             endpoints = [socket.bind("ipc://*") for socket in (self.router, self.pub, self.pull)]
             await self.publish(b"", b"")
@@ -79,7 +79,7 @@ class Server(Store):
 
 
 class Replica(Store):
-    """Follows a server."""
+    """Keeps a copy of the server's store."""
 
     def __init__(self, name: str) -> None:
         super().__init__()
@@ -87,12 +87,12 @@ class Replica(Store):
         self.sub, self.req = mq.Sub(), mq.Req()
 
     async def follow(self, snapshots: str, updates: str, task_status: trio.TaskStatus[None]) -> None:
-        """Apply all changes, for ever; ``started`` says that the first snapshot is there."""
+        """Apply all changes; never return. Calls ``started`` when the first snapshot has arrived."""
         async with self.sub, self.req:
             self.sub.subscribe(b"")
             self.sub.connect(updates)
             self.req.connect(snapshots)
-            await self.sub.receive_multipart()  # the last update, once more: from here on none is missed unnoticed
+            await self.sub.receive_multipart()  # the repeated last update: the subscription has arrived
             await self.fetch()
             task_status.started()
             while True:
@@ -111,7 +111,7 @@ class Replica(Store):
 
 
 async def write(name: str, endpoint: str) -> None:
-    """Change the keys in turn; every seventh change deletes one."""
+    """Change the keys in turn; every seventh change deletes a key."""
     async with mq.Push() as push:
         push.connect(endpoint)
         for count in range(WRITES):

@@ -1,11 +1,11 @@
-"""Who comes late knows the latest: publish - subscribe with last values. PUB - SUB.
+"""A late subscriber gets the last values at once. PUB - SUB.
 
     python examples/last_value.py
 
-A weather station publishes readings. A subscriber that is there from the start gets all of them; one that comes later
-first gets the last reading of each place it asks for, at once, and then what is new. ZeroMQ's guide needs a proxy of
-its own for that (the last value cache); here it is an option, ``last_values``, of the publisher. The first frame of a
-message is its topic.
+A weather station publishes readings. A subscriber that is connected from the start gets all readings. A later
+subscriber first gets the last reading of each place that it subscribes to, and then all new readings. ZeroMQ's guide
+uses a special proxy for this, the last value cache. In ``mq`` the publisher has the option ``last_values``. The first
+frame of a message is its topic.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ say = partial(print, flush=True)
 
 
 class Station:
-    """Publishes readings that grow by one degree each time, so that one can see what is old."""
+    """Publishes readings that rise by one degree each time, so that old readings are easy to see."""
 
     def __init__(self, pub: mq.Pub) -> None:
         self.pub = pub
@@ -41,7 +41,7 @@ class Station:
 async def listen(
     name: str, endpoint: str, topic: bytes, count: int, task_status: trio.TaskStatus[Callable[[], Awaitable[None]]]
 ) -> None:
-    """Print ``count`` readings of the places that begin with ``topic``; ``started`` hands out a way to wait for it."""
+    """Print ``count`` readings for ``topic``; ``started`` passes on a function that waits until they are printed."""
     done = trio.Event()
     async with mq.Sub() as sub:
         sub.subscribe(topic)
@@ -59,7 +59,7 @@ async def main() -> None:
         station = Station(pub)
 
         early = await nursery.start(listen, "early", endpoint, b"alps/", 4)
-        await pub.wait_subscribed(b"alps/")  # no sleep, and nothing is missed
+        await pub.wait_subscribed(b"alps/")  # waits for the subscription, so no reading is missed
         await station.measure()
         await station.measure()
         await early()

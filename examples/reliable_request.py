@@ -1,14 +1,14 @@
-"""Two servers, one of which is killed: every request is answered, by REQ alone.
+"""Two servers, one killed and one asleep, and still every request is answered. REQ - REP.
 
     python examples/reliable_request.py
 
-Each request has a deadline and may be tried again. ``mq`` says at once when the server that has a request is gone; the
-deadline is for one that is there and does not answer. Either way the next attempt goes to whoever is left, and an
-answer that comes too late is dropped and cannot be taken for that of another request. As a server may have done its
-work before it died, tried again means done twice: that must do no harm.
+Each request has a timeout and several attempts. ``mq`` raises an error at once when the server with the request
+disconnects. The timeout is for a server that is connected but does not answer. In both cases, the next attempt goes to
+the next connected server. A late reply is dropped, so it cannot be taken for the reply to another request. A server may
+have processed the request before it died, so a repeated request may be processed twice, which must do no harm.
 
-The servers are processes of their own. One kills itself (SIGKILL) at its fifth request, the other falls asleep at its
-tenth. To run one by hand:
+Each server is a separate process. One server kills itself with SIGKILL at its fifth request. The other falls asleep at
+its tenth. To run a server by hand:
 
     python examples/reliable_request.py --serve ann tcp://127.0.0.1:5555
 """
@@ -28,18 +28,18 @@ import mq
 
 REQUESTS, AT_ONCE = 30, 4
 PATIENCE, ATTEMPTS = 0.5, 10
-"""How long to wait for an answer, in seconds, and how often to ask."""
+"""The timeout of one attempt in seconds, and the number of attempts."""
 
 
 def say(text: str) -> None:
-    print(text + "\n", end="", flush=True)  # one write: others print, too
+    print(text + "\n", end="", flush=True)  # one write, because other processes print too
 
 
 # The client -------------------------------------------------------------------------------------------------
 
 
 async def ask(req: mq.Req, request: bytes) -> list[bytes]:
-    """Return the answer to ``request``, whoever gives it; raise TimeoutError when nobody does."""
+    """Return the answer to ``request`` from any server. Raise TimeoutError when all attempts fail."""
     for _ in range(ATTEMPTS):
         try:
             with trio.move_on_after(PATIENCE):
@@ -52,7 +52,7 @@ async def ask(req: mq.Req, request: bytes) -> list[bytes]:
 
 
 async def ask_all(endpoints: list[str]) -> None:
-    """Send all requests, a few at a time, over one socket; check the answers."""
+    """Send all requests over one socket, a few at a time, and check the answers."""
     left = iter(range(REQUESTS))
     answers: dict[int, str] = {}
 
@@ -78,7 +78,7 @@ async def ask_all(endpoints: list[str]) -> None:
 
 
 async def serve(dies_at: int, sleeps_at: int, name: str, endpoint: str) -> None:
-    """Square numbers, until the accident that was asked for."""
+    """Square numbers, until the requested failure."""
     count = 0
 
     async def square(request: bytes) -> list[bytes]:
@@ -107,7 +107,7 @@ async def main() -> None:
             for name, accident in (("ann", "--dies-at=5"), ("bob", "--sleeps-at=10")):
                 endpoints.append(f"ipc://{directory}/{name}")
                 command = [sys.executable, __file__, "--serve", name, endpoints[-1], accident]
-                # In a group of its own, Ctrl-C does not reach it: it is ours to end.
+                # In its own process group, the server gets no Ctrl-C. Cancelling this task ends the server.
                 servers.start_soon(partial(trio.run_process, command, check=False, process_group=0))
             await ask_all(endpoints)
             servers.cancel_scope.cancel()
@@ -115,9 +115,9 @@ async def main() -> None:
 
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--serve", nargs=2, metavar=("NAME", "ENDPOINT"), help="be one of the servers")
-    parser.add_argument("--dies-at", type=int, default=0, metavar="N", help="get killed at the N-th request")
-    parser.add_argument("--sleeps-at", type=int, default=0, metavar="N", help="be late with the N-th request")
+    parser.add_argument("--serve", nargs=2, metavar=("NAME", "ENDPOINT"), help="run one server")
+    parser.add_argument("--dies-at", type=int, default=0, metavar="N", help="be killed at the N-th request")
+    parser.add_argument("--sleeps-at", type=int, default=0, metavar="N", help="answer the N-th request late")
     return parser.parse_args()
 
 

@@ -1,8 +1,8 @@
-"""A small service whose parts crash and come back while you watch. Ends by itself; Ctrl-C ends it sooner.
+"""A small service whose actors crash and restart. The program ends by itself; Ctrl-C ends it sooner.
 
-    store      in a process: keeps the totals on disk, so that they outlive it; killed once (SIGKILL)
+    store      in a process: saves the totals to disk, so that they survive a restart; killed once with SIGKILL
     sensors    a supervisor of three threads that measure; one of them has a bug
-    reporter   in the same thread: prints a line now and then, and ends when it has seen enough
+    reporter   a task: prints a line now and then, and ends the program
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ import actors
 
 
 def say(text: str) -> None:
-    # In one piece: print() adds the end of the line in a second step, and other threads say things too.
+    # One write: print() writes the end of the line separately, and other threads print too.
     print(f"{text}\n", end="", flush=True)
 
 
 class Store(actors.Actor):
-    """Adds up; what was added is on disk before the call returns."""
+    """Counts measurements. The new total is on disk before a call returns."""
 
     def __init__(self, path: str) -> None:
         self.path = Path(path)
@@ -38,7 +38,7 @@ class Store(actors.Actor):
 
     async def add(self, name: str) -> None:
         self.totals[name] = self.totals.get(name, 0) + 1
-        whole = self.path.with_suffix(".new")  # it may be killed between any two lines
+        whole = self.path.with_suffix(".new")  # the process may be killed between any two lines
         whole.write_text(json.dumps(self.totals))
         whole.replace(self.path)
 
@@ -50,7 +50,7 @@ class Store(actors.Actor):
 
 
 class Sensor(actors.Actor):
-    """Measures; the one called "shaky" fails at its third measurement, each time."""
+    """Measures. The sensor "shaky" fails at every third measurement."""
 
     def __init__(self, title: str) -> None:
         self.title = title
@@ -75,7 +75,7 @@ class Sensor(actors.Actor):
 
 
 class Reporter(actors.Actor):
-    """Watches the store, has it killed once, and ends the show."""
+    """Monitors the store, kills it once, and ends the program."""
 
     async def started(self) -> None:
         self.nursery.start_soon(self._show)

@@ -1,7 +1,7 @@
-"""Which names does Python code use most? Counts them on worker processes, and survives the death of one.
+"""Which names does Python code use most? Worker processes count them, and the result is right even if one is killed.
 
     python examples/word_count.py                     the standard library, about two thousand files
-    python examples/word_count.py --kill --verify     kill a worker half-way, then check the totals
+    python examples/word_count.py --kill --verify     kill a worker halfway, then check the totals
     python examples/word_count.py PATH... --workers 8
 
 An identifier is a name outside strings and comments that is not a keyword.
@@ -45,7 +45,7 @@ TOKEN = re.compile(
 
 
 def count_names(source: str) -> Counter[str]:
-    """How often each identifier stands in this source."""
+    """Return the number of occurrences of each identifier in ``source``."""
     names = Counter(TOKEN.findall(source))
     for other in ("", *keyword.kwlist):
         names.pop(other, None)
@@ -53,12 +53,12 @@ def count_names(source: str) -> Counter[str]:
 
 
 def count_file(path: str) -> tuple[Counter[str], int, int]:
-    """The identifiers of a file, its size in bytes, and the process that counted; raises one of SKIPPABLE."""
+    """Return the identifiers of a file, its size in bytes, and the process id. Raises one of SKIPPABLE."""
     raw = Path(path).read_bytes()
     encoding, _ = tokenize.detect_encoding(io.BytesIO(raw).readline)
     try:
         source = raw.decode(encoding)
-    except LookupError as error:  # a codec of that name exists, but not for text: base64
+    except LookupError as error:  # the named codec is not for text, such as base64
         raise SyntaxError(str(error)) from None
     return count_names(source), len(raw), os.getpid()
 
@@ -67,7 +67,7 @@ def count_file(path: str) -> tuple[Counter[str], int, int]:
 
 
 class Tally:
-    """What the workers found so far: the sink of the pipeline. Kills a worker at file number `kill_at`."""
+    """The sink of the pipeline: adds up the counts of the workers. Kills a worker at file number `kill_at`."""
 
     def __init__(self, console: "Console", kill_at: int | None = None) -> None:
         self.console = console
@@ -111,7 +111,7 @@ async def count(files: list[str], workers: int, tally: Tally) -> actors.Report:
 
 
 def count_in_one_process(files: Iterable[str]) -> tuple[Counter[str], set[str]]:
-    """The same count without workers: all identifiers, and the files that had to be skipped."""
+    """Count without workers; return all identifiers and the skipped files."""
     names: Counter[str] = Counter()
     skipped = set()
     for path in files:
@@ -123,7 +123,7 @@ def count_in_one_process(files: Iterable[str]) -> tuple[Counter[str], set[str]]:
 
 
 def differences(counted: Counter[str], expected: Counter[str]) -> list[str]:
-    """One line for each identifier on which two counts do not agree."""
+    """Return one line for each identifier with different counts."""
     return [
         f"{name}: counted {counted[name]}, expected {expected[name]}"
         for name in sorted(counted.keys() | expected.keys())
@@ -132,9 +132,9 @@ def differences(counted: Counter[str], expected: Counter[str]) -> list[str]:
 
 
 def python_files(paths: list[str]) -> list[str]:
-    """All Python files below the paths, each once; a path that is a file counts whatever its name.
+    """Return all Python files below the paths, each once. A path that is a file is included whatever its name.
 
-    So does a folder that cannot be entered: the worker that tries will say why.
+    A folder that cannot be read is included too: the worker that opens it reports the reason.
     """
     if paths:
         return list(dict.fromkeys(_walk(paths)))
@@ -157,7 +157,7 @@ def _walk(paths: list[str], without: Iterable[str] = ()) -> Iterator[str]:
 
 
 class Console:
-    """Progress on stderr: a bar on a terminal, a line for every tenth elsewhere."""
+    """Progress on stderr: a bar on a terminal, otherwise one line per 10 %."""
 
     WIDTH = 40
 
@@ -197,7 +197,7 @@ def print_results(tally: Tally, report: actors.Report, seconds: float, workers: 
 
 
 def verify(files: list[str], tally: Tally) -> bool:
-    """Count again without workers and compare; says on which identifiers the counts differ."""
+    """Count again without workers, and print the identifiers whose counts differ."""
     started = time.monotonic()
     names, skipped = count_in_one_process(files)
     wrong = differences(tally.names, names)
@@ -217,7 +217,7 @@ def arguments() -> argparse.Namespace:
     add = parser.add_argument
     add("paths", nargs="*", metavar="PATH", help="folders and files; default: the standard library")
     add("--workers", type=int, default=os.cpu_count() or 1, help="default: one per core, here %(default)s")
-    add("--kill", action="store_true", help="kill a worker with SIGKILL half-way")
+    add("--kill", action="store_true", help="kill a worker with SIGKILL halfway")
     add("--verify", action="store_true", help="count again in one process; fail unless identical")
     chosen = parser.parse_args()
     if chosen.workers < 1:
@@ -236,7 +236,7 @@ def main() -> int:
     kill_at = (len(chosen.files) + 1) // 2 if chosen.kill else None
     tally = Tally(Console(len(chosen.files)), kill_at)
     started = time.monotonic()
-    # Ctrl-C arrives in our task, as one KeyboardInterrupt, and not in whichever task happens to run.
+    # Ctrl-C raises one KeyboardInterrupt in the main task, not in the task that happens to run.
     report = trio.run(
         count, chosen.files, chosen.workers, tally, restrict_keyboard_interrupt_to_checkpoints=True
     )
@@ -252,6 +252,6 @@ if __name__ == "__main__":
     except KeyboardInterrupt:
         print("\ninterrupted", file=sys.stderr)
         sys.exit(130)
-    except BrokenPipeError:  # who reads what we print has seen enough: | head
+    except BrokenPipeError:  # the reader of the output has closed it, as head does
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(128 + signal.SIGPIPE)

@@ -1,13 +1,13 @@
-"""Work for whoever is free: a ventilator, workers of different speed, and a sink that counts. PUSH - PULL.
+"""A work queue: a ventilator, workers of different speed, and a sink that counts. PUSH - PULL.
 
     python examples/work_queue.py
 
-The ventilator pushes tiles of an imaginary picture to worker processes, which push what they make of them to the sink.
-Nobody assigns anything: a slow worker has a full queue, is passed over, and gets its turn again when there is room. So
-queues are kept short here. The sink checks that each tile comes back exactly once.
+The ventilator pushes the tiles of an imaginary picture to worker processes. The workers push a checksum of each tile to
+the sink. PUSH skips a worker whose queue is full until the queue has room again. So slow workers get fewer tiles, if
+the queues are short. The sink checks that each tile comes back exactly once.
 
-What is in the queue of a worker that dies is lost; where that matters, take a pipeline of ``actors``, which notices and
-delivers again. To run a worker by hand: --work NAME SECONDS-PER-TILE TILES-ENDPOINT RESULTS-ENDPOINT.
+If a worker dies, the tiles in its queue are lost. If no tile may be lost, use a pipeline of ``actors``, which delivers
+lost items again. To run a worker by hand: --work NAME SECONDS-PER-TILE TILES-ENDPOINT RESULTS-ENDPOINT.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ import mq
 
 TILES, TILE_SIZE = 60, 256 * 1024
 WORKERS = {"hare": 0.005, "fox": 0.02, "tortoise": 0.1}
-"""Seconds of work that a tile takes each of them."""
+"""The seconds of work per tile, by worker."""
 
 
 def say(text: str) -> None:
-    print(text + "\n", end="", flush=True)  # one write: others print, too
+    print(text + "\n", end="", flush=True)  # one write, because other processes print too
 
 
 def tile(number: int) -> bytes:
@@ -36,14 +36,14 @@ def tile(number: int) -> bytes:
 
 
 async def ventilate(push: mq.Push) -> None:
-    """Give out the tiles, one after the other; wait while all workers have their hands full."""
-    await push.wait_connected(len(WORKERS))  # else whoever comes first gets most of them
+    """Send the tiles one after the other; wait while the queues of all workers are full."""
+    await push.wait_connected(len(WORKERS))  # otherwise the first worker gets most tiles
     for number in range(TILES):
         await push.send_multipart([b"%d" % number, tile(number)])
 
 
 async def work(name: str, seconds: str, tiles: str, results: str) -> None:
-    """Turn tiles into checksums, for ever. The next tile may wait here, but no more: others could do it sooner."""
+    """Turn tiles into checksums; never return. Only one tile waits here, so that idle workers get the others."""
     async with mq.Pull(receive_hwm=1) as pull, mq.Push() as push:
         pull.connect(tiles)
         push.connect(results)
@@ -54,7 +54,7 @@ async def work(name: str, seconds: str, tiles: str, results: str) -> None:
 
 
 async def collect(pull: mq.Pull) -> None:
-    """Receive the result of every tile, check it, and print who did how many."""
+    """Receive and check the result of every tile, and print the number of tiles per worker."""
     done: Counter[str] = Counter()
     seen: Counter[int] = Counter()
     while seen.total() < TILES:
@@ -73,7 +73,7 @@ async def main() -> None:
         tiles, results = push.bind("ipc://*"), pull.bind("ipc://*")
         for name, seconds in WORKERS.items():
             command = [sys.executable, __file__, "--work", name, str(seconds), tiles, results]
-            # In a group of its own, Ctrl-C does not reach it: it is ours to end.
+            # In its own process group, the worker gets no Ctrl-C. Cancelling this task ends the worker.
             nursery.start_soon(partial(trio.run_process, command, check=False, process_group=0))
         say(f"{TILES} tiles for {', '.join(WORKERS)}")
         nursery.start_soon(ventilate, push)
@@ -84,7 +84,7 @@ async def main() -> None:
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     names = ("NAME", "SECONDS", "TILES", "RESULTS")
-    parser.add_argument("--work", nargs=4, metavar=names, help="be one of the workers")
+    parser.add_argument("--work", nargs=4, metavar=names, help="run one worker")
     return parser.parse_args()
 
 

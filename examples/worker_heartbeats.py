@@ -1,13 +1,14 @@
-"""A queue that notices when a worker dies or hangs, and gives its work to another. ROUTER - DEALER, with heartbeats.
+"""A queue that notices a dead or hanging worker and gives its job to another worker. ROUTER - DEALER, with heartbeats.
 
     python examples/worker_heartbeats.py
 
-Workers say READY to the queue, and ALIVE all the time; the queue gives each one job at a time. (ZeroMQ's guide calls it
-the paranoid pirate.) One worker is killed in the middle of a job, and one is frozen, which no connection shows. The
-one is noticed when its connection ends, the other when it is silent for too long. Every job is done, some of them
-twice: a worker may come back from the dead, and what it brings then is not taken for anything else.
+A worker sends READY to the queue, and then an ALIVE message every 0.1 seconds. The queue gives each worker one job at a
+time. ZeroMQ's guide calls this pattern the paranoid pirate. One worker is killed in the middle of a job: the queue
+notices the end of its connection. Another worker is frozen: its connection stays open, so the queue notices the missing
+heartbeats. Every job is done, and some jobs are done twice. A worker may wake up again, and the queue then ignores the
+result of its old job.
 
-The workers are processes. To run one by hand: --work NAME ENDPOINT.
+Each worker is a process. To run a worker by hand: --work NAME ENDPOINT.
 """
 
 from __future__ import annotations
@@ -25,12 +26,12 @@ import mq
 
 JOBS, JOB_SECONDS = 12, 0.1
 BEAT, PATIENCE = 0.1, 1.0
-"""Seconds between two signs of life of a worker, and after how many without one it is given up."""
+"""The seconds between two heartbeats of a worker, and the seconds without a heartbeat after which it is removed."""
 READY, ALIVE, DONE = b"READY", b"ALIVE", b"DONE"
 
 
 def say(text: str) -> None:
-    print(text + "\n", end="", flush=True)  # one write: others print, too
+    print(text + "\n", end="", flush=True)  # one write, because other processes print too
 
 
 # The queue --------------------------------------------------------------------------------------------------
@@ -45,7 +46,7 @@ class Job:
 
 
 class Queue:
-    """Has a task for each worker, which takes jobs and sees them through, and which the worker's silence cancels."""
+    """Runs one task per worker, which passes jobs to the worker. Missing heartbeats cancel the task."""
 
     def __init__(self, router: mq.Router, nursery: trio.Nursery) -> None:
         self.router = router
@@ -56,7 +57,7 @@ class Queue:
         self.doing: dict[bytes, Job] = {}
 
     async def do(self, request: bytes) -> bytes:
-        """Return what a worker has made of ``request``. This is the handler for `Router.serve`."""
+        """Return the result of a worker for ``request``. This is the handler for `Router.serve`."""
         self.count += 1
         job = Job(self.count, request)
         await self.give.send(job)
@@ -64,7 +65,7 @@ class Queue:
         return job.result
 
     async def employ(self, name: bytes) -> None:
-        """Give jobs to one worker, until it is silent for too long."""
+        """Give jobs to one worker, until its heartbeats are missing or its connection ends."""
         say(f"queue: {name.decode()} is here")
         with self.trust[name]:
             async for job in self.jobs:
@@ -80,7 +81,7 @@ class Queue:
             await self.give.send(lost)
 
     async def listen(self) -> None:
-        """Heed what workers say. An empty message is the router's own: the connection has ended."""
+        """Process the messages of workers. The router itself adds an empty message when a connection has ended."""
         while True:
             name, kind, *rest = await self.router.receive_multipart()
             if not kind:
@@ -92,7 +93,7 @@ class Queue:
             else:
                 self.trust[name].deadline = trio.current_time() + PATIENCE
                 job = self.doing.get(name)
-                if kind == DONE and job is not None and int(rest[0]) == job.number:  # else it is from a former life
+                if kind == DONE and job is not None and int(rest[0]) == job.number:  # no result of an old job
                     job.result = rest[1]
                     job.done.set()
 
@@ -101,7 +102,7 @@ class Queue:
 
 
 async def work(accident: str, name: str, endpoint: str) -> None:
-    """Square numbers and give signs of life meanwhile; in the first job, meet with the accident that was asked for."""
+    """Square numbers and send heartbeats. In the first job, send this process the signal ``accident``, if any."""
 
     async def beat() -> None:
         while True:
@@ -125,11 +126,11 @@ async def work(accident: str, name: str, endpoint: str) -> None:
 
 
 async def kill(process: trio.Process) -> None:
-    process.kill()  # one of them is frozen, and would not heed anything else
+    process.kill()  # the frozen worker reacts only to SIGKILL
 
 
 async def main() -> None:
-    # The queue's own word for a connection that ends is asked for by router_notify.
+    # With router_notify, the router receives an empty message when a connection ends.
     async with (
         mq.Router() as front,
         mq.Router(router_notify={"disconnect"}) as back,
@@ -142,7 +143,7 @@ async def main() -> None:
         nursery.start_soon(front.serve, queue.do)
         for name, accident in (("ann", ""), ("bob", "SIGKILL"), ("eve", "SIGSTOP")):
             command = [sys.executable, __file__, "--work", name, endpoint, "--accident", accident]
-            # In a group of its own, Ctrl-C does not reach it: it is ours to end.
+            # In its own process group, the worker gets no Ctrl-C. Cancelling this task ends the worker.
             run = partial(trio.run_process, command, check=False, process_group=0, deliver_cancel=kill)
             nursery.start_soon(run)
         await back.wait_connected(3)
@@ -162,8 +163,8 @@ async def main() -> None:
 
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--work", nargs=2, metavar=("NAME", "ENDPOINT"), help="be one of the workers")
-    parser.add_argument("--accident", default="", metavar="SIGNAL", help="get this signal in the first job")
+    parser.add_argument("--work", nargs=2, metavar=("NAME", "ENDPOINT"), help="run one worker")
+    parser.add_argument("--accident", default="", metavar="SIGNAL", help="kill the worker with SIGNAL in its first job")
     return parser.parse_args()
 
 
