@@ -1,1 +1,1 @@
-"""How fast is `mq`? Every line is ours against theirs, in turns within one run: `python -m bench --help`."""
+"""How fast is `mq`? Each line compares `mq` with a rival; both alternate in one run: `python -m bench --help`."""

@@ -1,4 +1,4 @@
-"""What does `python -m bench` do? It plays every scenario in turns and prints a line per comparison."""
+"""What does `python -m bench` do? It runs every scenario in turns and prints one line per comparison."""
 
 import argparse
 import fnmatch
@@ -18,18 +18,18 @@ from bench.turn import BrokenRun, take_turn
 SCENARIOS = (*throughput.SCENARIOS, *latency.SCENARIOS, *inproc.SCENARIOS, *memory.SCENARIOS, *patterns.SCENARIOS)
 
 DESCRIPTION = """\
-Measure mq against pyzmq and against bare Trio, in turns within one run (ours, theirs, ours, theirs, ...),
-each turn in fresh processes. A line gives our median, the rival's median, and the ratio ours/theirs; only
-the ratio means anything beyond this machine, and only on a quiet one."""
+Compare mq with pyzmq and with bare Trio. The libraries alternate within one run (mq, rival, mq, rival, ...),
+and each turn starts new processes. A line shows the median of mq, the median of the rival, and the ratio
+mq/rival. Only the ratio can be compared with other machines, and only if the machine was idle."""
 
 EPILOG = """\
-Exit status: 0 when every scenario ran, whatever the ratios; 1 when --check is given and a target was missed;
-2 when a scenario could not be run; 130 when interrupted."""
+Exit status: 0 if every scenario ran, whatever the ratios; 1 if --check is given and a target was missed;
+2 if a scenario could not be run; 130 if interrupted."""
 
 
 @attrs.define
 class Progress:
-    """A note of what runs now, on a terminal only; erased before a line is printed."""
+    """A note of the running scenario, on a terminal only. The note is erased before a line is printed."""
 
     scenarios: int
     rounds: int
@@ -54,10 +54,10 @@ def arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--quick", action="store_true", help="a tenth of the messages, and three rounds")
-    parser.add_argument("--rounds", type=positive, metavar="N", help="turns of each library (default 5)")
-    parser.add_argument("--only", metavar="PATTERN", help='scenarios named like it: inproc, "tcp*KiB"')
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write medians, ratios and rounds there")
-    parser.add_argument("--check", action="store_true", help="exit with status 1 when a target is missed")
+    parser.add_argument("--rounds", type=positive, metavar="N", help="turns per library (default 5; 3 with --quick)")
+    parser.add_argument("--only", metavar="PATTERN", help='only scenarios whose name matches: inproc, "tcp*KiB"')
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write medians, ratios and rounds to FILE")
+    parser.add_argument("--check", action="store_true", help="exit with status 1 if a target is missed")
     parser.add_argument("--list", action="store_true", help="print the names of the scenarios and stop")
     options = parser.parse_args(argv)
     options.rounds = options.rounds or (3 if options.quick else 5)
@@ -118,7 +118,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(*(scenario.name for scenario in options.scenarios), sep="\n")
         return 0
     status = 130
-    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))  # tidy up as after Ctrl-C
+    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))  # clean up as after Ctrl-C
     try:
         status = trio.run(run, options)
     except* KeyboardInterrupt:

@@ -1,7 +1,7 @@
 """How many messages a second cross `inproc://`, within one loop and between two threads?
 
-In one loop PUSH and PULL stand beside a Trio memory channel with the same room: 2000 messages, the sum of
-both default high-water marks. Between threads each of ours runs its own Trio loop; pyzmq's are blocking
+In one loop, the rival of PUSH and PULL is a Trio memory channel with the same limit: 2000 messages, the sum of
+both default high-water marks. Between threads, each `mq` thread runs its own Trio loop. pyzmq uses blocking
 threads that share a context.
 """
 

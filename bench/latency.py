@@ -1,8 +1,8 @@
 """How long does a message take to another process and back?
 
-One PAIR binds and echoes, the other connects, sends 16 bytes, waits for them, and takes the time of each
-round trip. The rivals: pyzmq's blocking calls, `zmq.asyncio`, and a bare Trio stream that carries the same 16
-bytes without any protocol.
+One PAIR binds and echoes. The other PAIR connects, sends 16 bytes, waits for the echo, and measures each round
+trip. The rivals are pyzmq's blocking calls, `zmq.asyncio`, and a bare Trio stream that carries the same 16 bytes
+without any protocol.
 """
 
 from bench.scenario import MAXIMUM, Comparison, Scenario, Target

@@ -1,8 +1,8 @@
 """How much memory do 10 000 queued messages take?
 
-A PUSH with a high-water mark above that connects over ipc to an address where nobody listens yet, and sends
-distinct messages; the growth of the process's resident memory is the figure. Then a PULL binds there and
-every message must come out of it: they really were queued. Each turn is a fresh process.
+A PUSH with a higher high-water mark connects over ipc to an endpoint without a listener, and sends distinct
+messages. The result is the growth of the resident memory of the process. Then a PULL binds to the endpoint and must
+receive every message, which proves that the messages were queued. Each turn is a new process.
 """
 
 from bench.scenario import Comparison, Scenario, readable

@@ -1,11 +1,15 @@
 """How fast are requests, replies, routers and publishers, to another process and back?
 
-Round trips: REQ to REP, and DEALER to ROUTER, one message at a time. Pipelined: a DEALER keeps a window of messages
-under way to a ROUTER that sends each back. Publishing: one PUB, and so many SUBs in one other process, each of which
-has the topics and receives every message; the rate is that of messages delivered. Each library receives as its programs
-do: a task for each SUB with mq, a loop over all of them without one. High-water marks are off there, so that nothing is
-dropped. Many peers: so many DEALERs in one process each send a burst of messages to one ROUTER and take
-their echoes; the cost is the processor time of the ROUTER's process for a message, also against itself with ten.
+Round trips: REQ to REP, and DEALER to ROUTER, one message at a time.
+
+Pipelined: a DEALER keeps a window of messages in flight to a ROUTER, which sends each message back.
+
+Publishing: one PUB, and many SUBs in one other process. Each SUB subscribes to all topics and receives every message.
+The rate counts delivered messages. Each library receives in its usual way: mq with one task per SUB, pyzmq with one
+loop over all SUBs. High-water marks are off, so no message is dropped.
+
+Many peers: many DEALERs in one process each send a burst of messages to one ROUTER and receive the echoes. The cost is
+the processor time of the ROUTER's process per message. It is also compared with the cost for ten peers.
 """
 
 from bench.scenario import MAXIMUM, MINIMUM, OURS_WITH_FEWER, Comparison, Scenario, Target

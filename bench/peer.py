@@ -1,11 +1,11 @@
 """What does one process of a turn do? It plays one role: `python -m bench.peer LIBRARY ROLE TASK`.
 
-It speaks with the fellow process in lines: what it says on stdout the bench passes to the fellow's stdin, and
-the line that starts with RESULT is for the bench. When stdin closes the bench is gone, however it went, and
-so is the peer.
+The peer exchanges lines with its fellow, the other process of the turn. The bench copies each line of stdout to the
+stdin of the fellow. Only the line that starts with RESULT is for the bench. When stdin closes, the bench has ended,
+and the peer ends too.
 
-Who sends last keeps its socket open until the fellow says "done": libzmq 4.3.5 over ipc, closed at once, loses
-the last hundreds of messages in one run of three, although its linger is infinite.
+The side that sends last keeps its socket open until the fellow says "done". If libzmq 4.3.5 over ipc closes at once,
+it loses the last hundreds of messages in one of three runs, although its linger is infinite.
 """
 
 import importlib
@@ -19,7 +19,7 @@ from bench.task import Task
 
 RESULT = "result "
 
-#: Only the library that plays is imported, so that no other weighs on it.
+#: Only the measured library is imported, so that no other library influences the result.
 LIBRARIES = {
     "mq": "bench.peers.ours",
     "mq, 10 peers": "bench.peers.ours",
@@ -31,7 +31,7 @@ LIBRARIES = {
 
 
 class Fellow:
-    """The other process of the turn, or nobody."""
+    """The other process of the turn, if there is one."""
 
     def __init__(self) -> None:
         self._heard: queue.SimpleQueue[str] = queue.SimpleQueue()
@@ -41,15 +41,15 @@ class Fellow:
         os.write(1, f"{line}\n".encode())
 
     def hear(self) -> str:
-        """The next line of the fellow; blocks the thread."""
+        """Return the next line of the fellow; blocks the thread."""
         return self._heard.get()
 
     def has_spoken(self) -> bool:
-        """Whether `hear` would return at once."""
+        """Return whether `hear` would return at once."""
         return not self._heard.empty()
 
     def _listen(self) -> None:
-        # Not sys.stdin: a daemon thread inside its lock would abort the interpreter's exit.
+        # Not sys.stdin: a daemon thread that holds its lock would abort the interpreter at exit.
         pending = b""
         while chunk := os.read(0, 4096):
             *lines, pending = (pending + chunk).split(b"\n")

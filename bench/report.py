@@ -1,4 +1,4 @@
-"""What does a run say? One line per comparison: medians, their ratio, and whether the target is met."""
+"""What does a run report? One line per comparison: medians, their ratio, and whether the target is met."""
 
 import json
 import platform
@@ -12,7 +12,7 @@ import attrs
 from bench.scenario import OURS, Comparison, Scenario, Target
 
 Turns = Mapping[str, Sequence[Mapping[str, float]]]
-"""By library, the metrics of each of its turns in order."""
+"""The metrics of each turn in order, by library."""
 
 SCALES = {
     "/s": ((1e6, "M/s"), (1e3, "k/s"), (1, "/s")),
@@ -23,7 +23,7 @@ SCALES = {
 
 @attrs.frozen
 class Line:
-    """Ours against one rival: the figures of every round, in order."""
+    """`mq` against one rival: the figures of every round in order."""
 
     name: str
     rival: str
@@ -42,7 +42,7 @@ class Line:
 
     @property
     def ratio(self) -> float:
-        """Ours / theirs: above one is better for rates, below one for times and sizes."""
+        """`mq` divided by the rival: above 1 is better for rates, below 1 for times and sizes."""
         return self.our_median / self.their_median
 
     @property
@@ -70,7 +70,7 @@ class Line:
 
 
 def quantity(value: float, unit: str) -> str:
-    """3_100_000, "/s" -> "3.10 M/s": three digits that count."""
+    """3_100_000, "/s" -> "3.10 M/s": three significant digits."""
     scale, name = next((pair for pair in SCALES[unit] if abs(value) >= pair[0]), SCALES[unit][-1])
     scaled = value / scale
     return f"{scaled:.{max(0, 3 - len(str(int(abs(scaled)))))}f} {name}"
@@ -93,7 +93,7 @@ def lines(scenario: Scenario, turns: Turns) -> list[Line]:
 
 
 def write_json(file: Path, report: Sequence[Line], **facts: object) -> None:
-    """Write the lines, and beside them the facts about the run."""
+    """Write the lines and the facts about the run."""
     machine = {"python": platform.python_version(), "platform": platform.platform()}
     document = {**machine, **facts, "lines": [each.as_json() for each in report]}
     file.write_text(json.dumps(document, indent=2) + "\n")

@@ -1,4 +1,4 @@
-"""What is compared? A scenario is a row: roles to play, the work to do, and the rivals to play it too."""
+"""What is compared? A scenario is a row: the roles, their work, and the rivals that do the same work."""
 
 from collections.abc import Sequence
 
@@ -8,14 +8,14 @@ OURS = "mq"
 
 FEWER = 10
 OURS_WITH_FEWER = f"mq, {FEWER} peers"
-"""Ours as its own rival, with fewer peers: does what a message costs grow with their number?"""
+"""`mq` as its own rival with fewer peers: does the cost of a message grow with the number of peers?"""
 
 MINIMUM, MAXIMUM = ">=", "<="
 
 
 @attrs.frozen
 class Target:
-    """A bound on the ratio ours/theirs: at least the limit where more is better, at most where less is."""
+    """A bound on the ratio mq/rival: a minimum if more is better, a maximum if less is better."""
 
     bound: str = attrs.field(validator=attrs.validators.in_((MINIMUM, MAXIMUM)))
     limit: float
@@ -29,7 +29,7 @@ class Target:
 
 @attrs.frozen
 class Comparison:
-    """One line of the report: a metric that every turn of the scenario reports, set against one rival's."""
+    """One line of the report: a metric of every turn of the scenario, compared with one rival."""
 
     metric: str
     unit: str
@@ -39,9 +39,9 @@ class Comparison:
 
 @attrs.frozen
 class Scenario:
-    """One row. Each role is played by a process of its own; two of them hear what the other says.
+    """One row. Each role runs in its own process. If there are two roles, each receives the lines of the other.
 
-    `count` messages are measured (`quick_count` with --quick), after `warm_up` of the same size.
+    `count` messages are measured (`quick_count` with --quick), after `warm_up` messages of the same size.
     """
 
     name: str
@@ -58,7 +58,7 @@ class Scenario:
 
     @property
     def libraries(self) -> tuple[str, ...]:
-        """Who takes a turn in each round, in this order; ours is always the first."""
+        """The libraries that take a turn in each round, in this order; `mq` is always the first."""
         return (OURS, *dict.fromkeys(comparison.rival for comparison in self.comparisons))
 
 

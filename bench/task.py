@@ -1,4 +1,4 @@
-"""What is a peer told to do, and how does it tell whether it was done? Free of any messaging library."""
+"""What does a peer have to do, and how does it report the result? This file uses no messaging library."""
 
 import os
 import resource
@@ -10,19 +10,19 @@ from pathlib import Path
 import attrs
 
 Result = dict[str, float] | None
-"""What a role found out: its metrics by name, or nothing when the fellow holds the clock."""
+"""The metrics of a role by name, or None if the fellow measures the time."""
 
 
 class WrongMessage(Exception):
-    """What arrived is not what was sent: the run proves nothing."""
+    """A received message differs from the sent one, so the run proves nothing."""
 
 
 @attrs.frozen
 class Task:
-    """One role's share: `warm_up` messages, then `count` measured ones, of `size` bytes, over `endpoint`.
+    """The work of one role: `warm_up` messages, then `count` measured messages, of `size` bytes each, over `endpoint`.
 
-    `fans`: how many peers there are on the side that has several. `topics`: how many each of them subscribes to.
-    `window`: how many messages may be under way at once.
+    `fans` is the number of peers on the side with several peers. `topics` is the number of topics of each subscriber.
+    `window` is the number of messages in flight.
     """
 
     endpoint: str
@@ -39,26 +39,26 @@ class Task:
 
     @property
     def last(self) -> bytes:
-        """The last message differs from the others, so that a lost or a doubled one cannot go unseen."""
+        """The last message differs from the others, so that a lost or doubled message is noticed."""
         return b"z" * self.size
 
     def rate(self, seconds: float) -> dict[str, float]:
-        """Messages a second, when the clock ran from the first message to the last."""
+        """Return messages per second, if the time was measured from the first message to the last."""
         return {"rate": (self.count - 1) / seconds}
 
     def topic(self, number: int) -> bytes:
-        """The topic of message `number`: eight digits, of as many topics as there are."""
+        """Return the topic of message `number`: eight digits, one of `topics` different ones."""
         return b"%08d" % (number % self.topics)
 
     def published(self, count: int) -> Iterator[bytes]:
-        """Messages about one topic after the other, the last one with another body."""
+        """Yield messages that use the topics in turn; the last message has another body."""
         padding = self.body[8:]
         topics = [self.topic(number) + padding for number in range(min(self.topics, count))]
         yield from (topics[number % len(topics)] for number in range(count - 1))
         yield self.topic(count - 1) + self.last[8:]
 
     def distinct(self, first: int, count: int) -> Iterator[bytes]:
-        """Messages that share no memory, so that queueing them costs what it costs in life."""
+        """Yield messages that share no memory, so that queueing them costs as much as in a real program."""
         return (number.to_bytes(self.size, "big") for number in range(first, first + count))
 
 
@@ -74,13 +74,13 @@ def percentiles(laps: list[int]) -> dict[str, float]:
 
 
 def allow_many_descriptors() -> None:
-    """Let this process have as many open sockets as the system permits it."""
+    """Raise the limit of open descriptors of this process to the maximum that the system permits."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 def resident() -> int:
-    """Bytes of this process in memory. Linux: smaps_rollup is exact, where statm lags by pages per thread."""
+    """Return the resident bytes of this process. Linux: smaps_rollup is exact, statm lags by pages per thread."""
     smaps = Path("/proc/self/smaps_rollup")
     if smaps.exists():
         kilobytes = smaps.read_text().partition("Rss:")[2].split()[0]

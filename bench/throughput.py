@@ -1,15 +1,15 @@
-"""How many messages a second does a PUSH give a PULL in another process?
+"""How many messages a second does a PUSH send to a PULL in another process?
 
-PULL binds, PUSH connects, options are the defaults of both libraries (so both high-water marks are 1000).
-Warm-up messages come first; the receiver then says "go", and its clock runs from the first to the last
-message it takes out. It checks the size of each message and the bodies of the first and the last. pyzmq's
-side is its plain blocking loop: `send(body)` and `recv()` (copy=True, the default), the methods bound to
-locals; ours is the same loop with `await`.
+PULL binds and PUSH connects. Both libraries use their default options, so both high-water marks are 1000. After the
+warm-up messages, the receiver says "go". The receiver measures the time from the first message that it receives to the
+last. It checks the size of each message and the bodies of the first and the last. pyzmq uses a plain blocking loop of
+`send(body)` and `recv()` (copy=True, the default), with the methods bound to local names. mq uses the same loop with
+`await`.
 """
 
 from bench.scenario import MINIMUM, Comparison, Scenario, Target, readable
 
-#            size, least ratio, messages a round, with --quick
+#            size, minimum ratio, messages per round, the same with --quick
 WORKLOADS = (
     (16, 1.5, 1_200_000, 120_000),
     (1 << 10, 1.5, 400_000, 40_000),

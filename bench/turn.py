@@ -1,4 +1,4 @@
-"""How does one library take one turn? A fresh process for each role; their words pass through here."""
+"""How does one library take one turn? A new process for each role; this module passes lines between them."""
 
 import contextlib
 import json
@@ -16,19 +16,19 @@ from bench.scenario import FEWER, OURS_WITH_FEWER, Scenario
 from bench.task import Task
 
 ROOT = Path(__file__).parent.parent
-"""Where `python -m bench.peer` is found."""
+"""The directory in which `python -m bench.peer` works."""
 
 DEADLINE = 60.0
-"""Seconds until a turn counts as hung; a turn takes about one."""
+"""The seconds after which a turn counts as hung. A turn takes about one second."""
 
 
 class BrokenRun(Exception):
-    """A peer failed, hung, or did not report: there is nothing to compare."""
+    """A peer failed, hung, or did not report, so there is nothing to compare."""
 
 
 @attrs.define
 class Peer:
-    """One running process and what it said for the bench."""
+    """One running process, and its result."""
 
     name: str
     process: trio.Process
@@ -37,11 +37,11 @@ class Peer:
 
     async def hear(self, line: bytes) -> None:
         assert self.process.stdin is not None
-        with contextlib.suppress(trio.BrokenResourceError):  # it has gone: its own exit code says why
+        with contextlib.suppress(trio.BrokenResourceError):  # the process has ended: its exit code says why
             await self.process.stdin.send_all(line + b"\n")
 
     async def attend(self, fellows: Sequence["Peer"]) -> None:
-        """Pass on what it says, until it ends well; raises BrokenRun when it does not."""
+        """Pass on its lines until it exits. Raises BrokenRun if the exit status is not 0."""
         assert self.process.stdout is not None
         async for line in lines(self.process.stdout):
             if line.startswith(RESULT.encode()):
@@ -71,9 +71,9 @@ def endpoint(transport: str, directory: str) -> str:
 
 @contextlib.asynccontextmanager
 async def started(name: str, command: Sequence[str], errors: Path) -> AsyncIterator[Peer]:
-    """Run a peer; it is dead when the block is left, whatever the reason.
+    """Run a peer process. Leaving the block kills the process, whatever the reason.
 
-    Its own session keeps a Ctrl-C at the terminal away from it: the bench gets that, and kills it.
+    The process has its own session, so a Ctrl-C at the terminal reaches only the bench, which then kills the process.
     """
     with errors.open("wb") as stderr:
         process = await trio.lowlevel.open_process(
@@ -96,7 +96,7 @@ async def started(name: str, command: Sequence[str], errors: Path) -> AsyncItera
 
 
 async def take_turn(scenario: Scenario, library: str, *, quick: bool) -> dict[str, float]:
-    """Let one library play the scenario once, and return its metrics. Raises BrokenRun."""
+    """Run the scenario once with one library, and return its metrics. Raises BrokenRun."""
     count = scenario.quick_count if quick else scenario.count
     peers: list[Peer] = []
     with TemporaryDirectory(prefix="bench-") as directory:
@@ -122,7 +122,7 @@ async def take_turn(scenario: Scenario, library: str, *, quick: bool) -> dict[st
 
 
 async def attend_all(peers: Sequence[Peer]) -> None:
-    """Wait until every peer has ended well. Raises the first BrokenRun, without a group around it."""
+    """Wait until every peer has exited with status 0. Raises the first BrokenRun, without an exception group."""
     failures: list[BrokenRun] = []
 
     async def attend(peer: Peer) -> None:

@@ -1,1 +1,1 @@
-"""The roles, one library a file: each function plays one role of a scenario to its end."""
+"""What does each role do? One file per library; each function runs one role of a scenario to its end."""

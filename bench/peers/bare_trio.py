@@ -1,4 +1,4 @@
-"""How does Trio play with nothing on top: a stream without a protocol, a memory channel?"""
+"""How fast is Trio alone? A stream without a protocol, and a memory channel."""
 
 from collections.abc import Awaitable, Callable
 
@@ -8,7 +8,7 @@ from bench.peer import Fellow
 from bench.peers.loops import drain, feed, reflect, volley
 from bench.task import Result, Task, WrongMessage
 
-ROOM = 2000  # both default high-water marks of a PUSH and a PULL
+ROOM = 2000  # the sum of the default high-water marks of a PUSH and a PULL
 
 
 def play(role: str, task: Task, fellow: Fellow) -> Result:
@@ -16,7 +16,7 @@ def play(role: str, task: Task, fellow: Fellow) -> Result:
 
 
 async def accept(endpoint: str, fellow: Fellow) -> trio.SocketStream:
-    """Listen at the endpoint, tell the fellow where, and wait for it."""
+    """Listen at the endpoint, send the resolved endpoint to the fellow, and wait for its connection."""
     scheme, _, address = endpoint.partition("://")
     if scheme == "ipc":
         listening = trio.socket.socket(trio.socket.AF_UNIX)

@@ -1,6 +1,6 @@
-"""What is timed? Loops of sends and receives, the same for every library that awaits.
+"""What is timed? Loops of sends and receives, the same for every asynchronous library.
 
-`pyzmq_blocking` has them without `await`.
+`pyzmq_blocking` has the same loops without `await`.
 """
 
 from collections.abc import Awaitable, Callable
@@ -12,11 +12,11 @@ Send = Callable[[bytes], Awaitable[object]]
 Receive = Callable[[], Awaitable[bytes]]
 
 SYNC = b"sync"
-"""What a publisher says when everybody has subscribed; the last topic that each subscribes to."""
+"""The message of a publisher to which all peers have subscribed; the last topic of each subscriber."""
 
 
 async def feed(send: Send, task: Task, wait: Callable[[], Awaitable[object]]) -> None:
-    """Send the warm-up; when told to, the measured messages."""
+    """Send the warm-up messages, await ``wait()``, and send the measured messages."""
     body = task.body
     for _ in range(task.warm_up):
         await send(body)
@@ -27,7 +27,7 @@ async def feed(send: Send, task: Task, wait: Callable[[], Awaitable[object]]) ->
 
 
 async def drain(receive: Receive, task: Task, go: Callable[[], object]) -> dict[str, float]:
-    """Take the warm-up out, let the sender go, and time what follows from the first message to the last."""
+    """Receive the warm-up messages, call ``go()``, and time the measured messages from the first to the last."""
     size = task.size
     for _ in range(task.warm_up):
         await receive()
@@ -50,7 +50,7 @@ async def reflect(send: Send, receive: Receive, task: Task) -> None:
 
 
 async def run_ahead(send: Send, receive: Receive, task: Task) -> dict[str, float]:
-    """Keep a window of messages under way, and time the echoes from the first to the last."""
+    """Keep a window of messages in flight, and time the echoes from the first to the last."""
     body = task.body
     for _ in range(task.window):
         await send(body)

@@ -1,4 +1,4 @@
-"""How does `mq` play?"""
+"""How fast is `mq`?"""
 
 import threading
 from collections.abc import Awaitable, Callable
@@ -40,7 +40,7 @@ async def push(task: Task, fellow: Fellow) -> None:
 
 
 def reflector(kind: Callable[[], Any]) -> Role:
-    """Return the role of a socket of this ``kind`` that sends back what it receives."""
+    """Return the role of a socket of this ``kind`` that sends each received message back."""
 
     async def role(task: Task, fellow: Fellow) -> None:
         async with kind() as socket:
@@ -52,7 +52,7 @@ def reflector(kind: Callable[[], Any]) -> Role:
 
 
 def asker(kind: Callable[[], Any], game: Callable[..., Awaitable[Result]] = volley) -> Role:
-    """Return the role of a socket of this ``kind`` that sends, and counts what comes back."""
+    """Return the role of a socket of this ``kind`` that sends messages and times the echoes."""
 
     async def role(task: Task, fellow: Fellow) -> Result:
         async with kind() as socket:

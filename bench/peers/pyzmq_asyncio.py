@@ -1,4 +1,4 @@
-"""How does pyzmq play on asyncio?"""
+"""How fast is pyzmq on asyncio?"""
 
 import asyncio
 from collections.abc import Callable, Coroutine

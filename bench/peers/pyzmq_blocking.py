@@ -1,4 +1,4 @@
-"""How does pyzmq play, with plain blocking calls?"""
+"""How fast is pyzmq with plain blocking calls?"""
 
 import threading
 from collections.abc import Callable
@@ -20,7 +20,7 @@ def play(role: str, task: Task, fellow: Fellow) -> Result:
 
 
 def feed(socket: Socket, task: Task, wait: Callable[[], object]) -> None:
-    """Send the warm-up; when told to, the measured messages."""
+    """Send the warm-up messages, call ``wait()``, and send the measured messages."""
     send, body = socket.send, task.body
     for _ in range(task.warm_up):
         send(body)
@@ -31,7 +31,7 @@ def feed(socket: Socket, task: Task, wait: Callable[[], object]) -> None:
 
 
 def drain(socket: Socket, task: Task, go: Callable[[], object]) -> dict[str, float]:
-    """Take the warm-up out, let the sender go, and time what follows from the first message to the last."""
+    """Receive the warm-up messages, call ``go()``, and time the measured messages from the first to the last."""
     receive, size = socket.recv, task.size
     for _ in range(task.warm_up):
         receive()
@@ -152,7 +152,7 @@ def router(task: Task, fellow: Fellow, context: Context) -> None:
 
 
 def bounce(socket: Socket, fellow: Fellow) -> None:
-    """Send back whatever comes, until the fellow speaks. A receive that waits looks up now and then."""
+    """Send each received message back until the fellow says something; look for that after 50 ms without a message."""
     socket.setsockopt(zmq.RCVTIMEO, 50)
     send, receive = socket.send_multipart, socket.recv_multipart
     while not fellow.has_spoken():
@@ -185,7 +185,7 @@ def dealer_ahead(task: Task, fellow: Fellow, context: Context) -> Result:
 
 
 def pub(task: Task, fellow: Fellow, context: Context) -> None:
-    with context.socket(zmq.XPUB) as socket:  # a PUB that can tell who has subscribed
+    with context.socket(zmq.XPUB) as socket:  # like a PUB, and receives the subscriptions
         socket.setsockopt(zmq.SNDHWM, 0)
         socket.setsockopt(zmq.XPUB_VERBOSE, 1)
         fellow.say(bind(socket, task.endpoint))
@@ -206,7 +206,7 @@ def subs(task: Task, fellow: Fellow, context: Context) -> Result:
     endpoint = fellow.hear()
     sockets = [context.socket(zmq.SUB) for _ in range(task.fans)]
     for socket in sockets:
-        socket.setsockopt(zmq.SNDHWM, 0)  # or what it subscribes to beyond is lost in silence
+        socket.setsockopt(zmq.SNDHWM, 0)  # otherwise libzmq silently drops subscriptions beyond the high-water mark
         socket.setsockopt(zmq.RCVHWM, 0)
         socket.connect(endpoint)
         for number in range(task.topics):
