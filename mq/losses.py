@@ -10,6 +10,7 @@ from attrs import define, field
 from .monitor import Dropped
 from .monitors import Monitors
 from .pipe import Pipe
+from .reasons import Reason
 
 log = logging.getLogger("mq")
 
@@ -25,17 +26,17 @@ class Losses:
     """Why what is left when the socket has closed was not sent."""
     _left: Counter[tuple[str, str]] = field(factory=Counter)
 
-    def count(self, endpoint: str, count: int, reason: str) -> None:
-        """Count messages that were dropped."""
+    def count(self, endpoint: str, count: int, reason: Reason, detail: str = "") -> None:
+        """Count messages that were dropped. Only the event has the ``detail``, which the peer may have chosen."""
         self.dropped[reason] += count
-        self.monitors.report(Dropped(endpoint=endpoint, count=count, reason=reason))
+        self.monitors.report(Dropped(endpoint=endpoint, count=count, reason=_in_full(reason, detail)))
 
-    def leave(self, pipe: Pipe, count: int, reason: str) -> None:
+    def leave(self, pipe: Pipe, count: int, reason: Reason, detail: str = "") -> None:
         """Count messages that ``pipe`` held when its socket closed: they were dropped, and the log is to say so."""
-        self.count(pipe.endpoint, count, reason)
+        self.count(pipe.endpoint, count, reason, detail)
         trouble = self.monitors.trouble.get(pipe.endpoint, "no answer yet")
         who = pipe.peer or f"{pipe.endpoint}, which was never reached ({trouble})"
-        self._left[who, self.parting or reason] += count
+        self._left[who, self.parting or _in_full(reason, detail)] += count
 
     def say(self, level: int) -> None:
         """Have the log say what was left."""
@@ -43,3 +44,7 @@ class Losses:
             messages = "message" if count == 1 else "messages"
             text = "%s closed and dropped %d unsent %s for %s: %s"
             log.log(level, text, self.monitors.name, count, messages, who, why)
+
+
+def _in_full(reason: Reason, detail: str) -> str:
+    return f"{reason}: {detail}" if detail else reason

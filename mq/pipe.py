@@ -28,9 +28,6 @@ from .monitor import PeerStatistics
 
 UNLIMITED = sys.maxsize
 
-REPLACED = "replaced by a newer one (conflate)"
-"""Why messages were dropped that `Lane.replace` put others in the place of."""
-
 
 def nobody() -> None:
     """Stand in for an end that is not there (yet)."""

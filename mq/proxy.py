@@ -10,6 +10,7 @@ from typing import Any
 import trio
 from attrs import define, field
 
+from . import reasons
 from .errors import OutOfTurn, Unroutable
 from .fitting import checked, could
 from .message import shortened
@@ -21,9 +22,6 @@ from .socket import Socket
 
 log = logging.getLogger("mq")
 
-_CAPTURE_FULL = "the proxy's capture could take no more"
-_NOT_TAKEN = "the proxy passed on what cannot be sent, or its addressee was gone"
-_STOPPED = "the proxy ended while a message waited for room"
 
 
 async def proxy(
@@ -149,9 +147,9 @@ class _Way:
                 else:
                     await send_several(message)
             except (Unroutable, OutOfTurn, ValueError):
-                sink._drop_unsent(1, _NOT_TAKEN)
+                sink._drop_unsent(1, reasons.PROXY_NOT_TAKEN)
             except BaseException:
-                sink._drop_unsent(1, _STOPPED)
+                sink._drop_unsent(1, reasons.PROXY_STOPPED)
                 raise
             else:
                 self.parts_out += parts
@@ -164,7 +162,7 @@ class _Way:
         try:
             capture.send_multipart_nowait(message)
         except trio.WouldBlock:
-            capture._drop_unsent(1, _CAPTURE_FULL)
+            capture._drop_unsent(1, reasons.CAPTURE_FULL)
             if not self._told:
                 self._told = True
                 log.warning("a proxy goes on without its capture: the %s could take no more messages", capture._name)
@@ -211,7 +209,7 @@ class _Control:
             try:
                 socket.send_multipart_nowait(reply)
             except trio.WouldBlock:
-                socket._drop_unsent(1, "the proxy's answer found no room")
+                socket._drop_unsent(1, reasons.PROXY_ANSWER)
         elif reply is not None and command in self._commands:
             log.warning("a proxy cannot answer STATISTICS on a %s: use a Rep or a Pair", socket._name)
 

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self, Unpack
 import trio
 from attrs import evolve
 
-from . import absent, home
+from . import absent, home, reasons
 from . import endpoint as endpoints
 from .links import dialer, inproc, listener, writing
 from .links.owner import Owner
@@ -27,6 +27,7 @@ from .monitors import Monitors
 from .options import OptionArguments, Options, from_arguments
 from .pipe import Lane, Pipe
 from .places import Place, find, whereabouts
+from .reasons import Reason
 from .transports import TRANSPORTS
 
 log = logging.getLogger("mq")
@@ -292,7 +293,7 @@ class Socket(home.Resident, absent.Explaining):
                 place.listener.close()
             if place.pipe is not None:
                 self._pipe_removed(place.pipe)
-                self._forget(place.pipe, "its endpoint was closed")
+                self._forget(place.pipe, reasons.ENDPOINT_CLOSED)
             self._monitors.report(Closed(endpoint=place.endpoint))
             self._places_changed.unpark_all()
 
@@ -340,7 +341,7 @@ class Socket(home.Resident, absent.Explaining):
         self._find_only_peer()
         self._pipe_lost(pipe)
         if not pipe.connecting:
-            self._forget(pipe, f"the connection ended: {reason}")
+            self._forget(pipe, reasons.CONNECTION_ENDED, reason)
         if pipe.progress is not None:
             pipe.progress()
 
@@ -351,14 +352,14 @@ class Socket(home.Resident, absent.Explaining):
             before.wanted = False
             before.watch()
 
-    def _forget(self, pipe: Pipe, reason: str) -> None:
+    def _forget(self, pipe: Pipe, reason: Reason, detail: str = "") -> None:
         """Remove ``pipe``, and count what was not sent. What was received stays readable."""
         if self._pipes.pop(pipe, self) is self:
             return
         self._past_bytes_out += pipe.bytes_out
         self._past_bytes_in += pipe.bytes_in
         if not pipe.in_process:
-            self._drop(pipe, len(pipe.outbox), reason)
+            self._drop(pipe, len(pipe.outbox), reason, detail)
             pipe.outbox.clear()
 
     def _crowded(self) -> str:
@@ -368,16 +369,16 @@ class Socket(home.Resident, absent.Explaining):
             return ""
         return f"{count} peers are gone, and nobody has received what they sent: nobody else is taken until it is"
 
-    def _drop(self, pipe: Pipe, count: int, reason: str) -> None:
+    def _drop(self, pipe: Pipe, count: int, reason: Reason, detail: str = "") -> None:
         if count and self._closing:
-            self._losses.leave(pipe, count, reason)
+            self._losses.leave(pipe, count, reason, detail)
         elif count:
-            self._losses.count(pipe.endpoint, count, reason)
+            self._losses.count(pipe.endpoint, count, reason, detail)
 
     def _drop_unreceivable(self, pipe: Pipe, count: int) -> None:
-        self._drop(pipe, count, f"{self.socket_type} does not receive")
+        self._drop(pipe, count, reasons.does_not_receive(self.socket_type))
 
-    def _drop_unsent(self, count: int, reason: str) -> None:
+    def _drop_unsent(self, count: int, reason: Reason) -> None:
         """Count messages that were for nobody there is."""
         self._losses.count("", count, reason)
 

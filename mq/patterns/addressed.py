@@ -11,9 +11,8 @@ from ..errors import Unroutable
 from ..message import Message, as_bytes, shortened
 from ..options import OptionArguments
 from ..pipe import Pipe
+from ..reasons import UNKNOWN_ADDRESS
 from .overflow import Overflow
-
-_UNKNOWN = "no peer has the routing id that they were addressed to"
 
 
 class Addressed(Overflow):
@@ -51,7 +50,7 @@ class Addressed(Overflow):
         self._send_turn -= 1
         if self._mandatory:
             raise self._unroutable(address)
-        self._drop_unsent(1, _UNKNOWN)
+        self._drop_unsent(1, UNKNOWN_ADDRESS)
 
     def _unroutable(self, address: Any) -> Unroutable:
         count = len(self._by_address)

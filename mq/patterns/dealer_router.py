@@ -11,12 +11,13 @@ import trio
 from ..message import ONLY_BYTES, Buffer, Message, as_message, frames_of, message_of, shortened
 from ..options import OptionArguments
 from ..pipe import Pipe
+from ..reasons import REQUESTER_GONE
 from .fair_queue import FairQueueMultipart
 from .named import FromNamed
 from .notices import Notices
 from .outgoing import RoundRobinMultipart
 from .sender import Sender
-from .service import GONE, Handler, OnError, Service, unwrap
+from .service import Handler, OnError, Service, unwrap
 
 
 class Dealer(Notices, RoundRobinMultipart, FairQueueMultipart, trio.abc.Channel[bytes]):
@@ -115,7 +116,7 @@ class Router(Notices, Sender, Service, FromNamed, trio.abc.Channel[bytes]):
         address, message = self._split(frames)
         pipe = self._by_address.get(address)
         if pipe is None:
-            self._drop_unsent(1, GONE)
+            self._drop_unsent(1, REQUESTER_GONE)
         else:
             self._put_to(address, pipe, message)
 

@@ -9,7 +9,8 @@ import trio
 
 from ..message import Message
 from ..options import OptionArguments
-from ..pipe import REPLACED, Pipe
+from ..pipe import Pipe
+from ..reasons import REPLACED, SUBSCRIBER_GONE
 from .overflow import Overflow
 
 
@@ -47,7 +48,7 @@ class FanOut(Overflow):
         if self.fans_out and not pipe.in_process:
             # What a peer wants it asks for anew when it comes back, and what waits is encoded for the old connection.
             # Nor must it come unasked to a peer that READY told to expect nothing of the kind.
-            self._drop(pipe, len(pipe.outbox), "the peer that they were for is gone")
+            self._drop(pipe, len(pipe.outbox), SUBSCRIBER_GONE)
             pipe.outbox.clear()
 
 

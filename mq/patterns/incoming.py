@@ -16,7 +16,8 @@ from trio.lowlevel import checkpoint
 from ..errors import WrongThread
 from ..message import Message
 from ..options import OptionArguments
-from ..pipe import REPLACED, Lane, Pipe
+from ..pipe import Lane, Pipe
+from ..reasons import REPLACED, one_frame_only
 from ..socket import NO_RUN, Socket
 from .turn import TURN
 
@@ -299,7 +300,7 @@ class Receiver(Socket):
     def _single_frames(self, pipe: Pipe, batch: list[Message]) -> list[Message]:
         """Drop, and count, the messages of several frames."""
         single = [message for message in batch if type(message) is not list]
-        self._drop(pipe, len(batch) - len(single), f"{self.socket_type} takes messages of one frame only")
+        self._drop(pipe, len(batch) - len(single), one_frame_only(self.socket_type))
         return single
 
     def _sift(self, wanted: Callable[[Any], bool]) -> None:

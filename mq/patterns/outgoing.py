@@ -12,7 +12,8 @@ from trio.lowlevel import checkpoint
 
 from ..message import ONLY_BYTES, Buffer, Message, as_frame, as_message
 from ..options import OptionArguments
-from ..pipe import REPLACED, Lane, Pipe
+from ..pipe import Lane, Pipe
+from ..reasons import REPLACED
 from .turn import TURN, SendsInTurns
 
 

@@ -15,10 +15,10 @@ from ..message import Message
 from ..monitor import Statistics
 from ..options import OptionArguments
 from ..pipe import Pipe
+from ..reasons import QUEUE_FULL
 from .turn import TURN, SendsInTurns
 
 _ANYBODY = (None,)
-_BEHIND = "its queue was full when they were sent (send_hwm)"
 
 
 class Overflow(SendsInTurns):
@@ -56,7 +56,7 @@ class Overflow(SendsInTurns):
         self._missed[pipe] = self._missed.get(pipe, 0) + count
 
     def _report_missed(self, pipe: Pipe) -> None:
-        self._drop(pipe, self._missed.pop(pipe, 0), _BEHIND)
+        self._drop(pipe, self._missed.pop(pipe, 0), QUEUE_FULL)
 
     def statistics(self) -> Statistics:
         """Return counters and queue lengths of this moment."""
@@ -64,7 +64,7 @@ class Overflow(SendsInTurns):
         missed = sum(self._missed.values())
         if not missed:
             return known
-        dropped = Counter(known.dropped) + Counter({_BEHIND: missed})
+        dropped = Counter(known.dropped) + Counter({QUEUE_FULL: missed})
         return evolve(known, dropped=MappingProxyType(dict(dropped)))
 
     async def _wait_for_room(self, pipes: Iterable[Pipe], doing: str) -> bool:

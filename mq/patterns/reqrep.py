@@ -10,12 +10,13 @@ from ..errors import OutOfTurn
 from ..message import Message, frames_of, message_of
 from ..options import OptionArguments
 from ..pipe import Pipe
+from ..reasons import NO_DELIMITER, REQUESTER_GONE, UNAWAITED_REPLY, Reason
 from .fair_queue import FairQueueMultipart
 from .notices import Notices
 from .overflow import Overflow
-from .request import DELIMITER, UNAWAITED, Requester, unanswered
+from .request import DELIMITER, Requester, unanswered
 from .sender import Sender
-from .service import GONE, Handler, OnError, Service
+from .service import Handler, OnError, Service
 
 
 class _InTurn(FairQueueMultipart):
@@ -107,7 +108,7 @@ class Req(Notices, Sender, Requester, _InTurn, trio.abc.Channel[bytes]):
 
     def _await_reply(self, pipe: Pipe, mark: bytes) -> None:
         for each in self._readable:  # replies to earlier requests
-            self._drop(each, len(each.ready), UNAWAITED)
+            self._drop(each, len(each.ready), UNAWAITED_REPLY)
             each.ready.clear()
             each.readable = False
         self._readable.clear()
@@ -142,10 +143,10 @@ class Req(Notices, Sender, Requester, _InTurn, trio.abc.Channel[bytes]):
             if self._awaited is pipe and not pipe.ready and frames[: len(envelope)] == envelope and body:
                 pipe.ready.append(message_of(body))
             else:
-                self._drop(pipe, 1, UNAWAITED)
+                self._drop(pipe, 1, UNAWAITED_REPLY)
 
-    def _forget(self, pipe: Pipe, reason: str) -> None:
-        super()._forget(pipe, reason)
+    def _forget(self, pipe: Pipe, reason: Reason, detail: str = "") -> None:
+        super()._forget(pipe, reason, detail)
         if self._awaited is pipe:
             self._receivers.unpark_all()
             if self._reading is pipe:
@@ -193,7 +194,7 @@ class Rep(Notices, Sender, Overflow, Service, _InTurn, trio.abc.Channel[bytes]):
             self._queue(pipe, [*envelope, *frames_of(message)])
         else:
             self._sent += 1
-            self._drop(pipe, 1, GONE)
+            self._drop(pipe, 1, REQUESTER_GONE)
 
     async def serve(
         self,
@@ -230,7 +231,7 @@ class Rep(Notices, Sender, Overflow, Service, _InTurn, trio.abc.Channel[bytes]):
             # RFC 28: everything up to the empty frame is the way back.
             end = frames.index(DELIMITER) + 1 if DELIMITER in frames else 0
             if not end or end == len(frames):
-                self._drop(pipe, 1, "requests without an empty frame before their body")
+                self._drop(pipe, 1, NO_DELIMITER)
             else:
                 requests.append((pipe, frames[:end], message_of(frames[end:])))
         return requests

@@ -13,13 +13,12 @@ from ..errors import MultipartMessage, PeerLost
 from ..message import Buffer, Message, as_frame, as_message, frames_of, message_of
 from ..options import OptionArguments
 from ..pipe import Pipe
+from ..reasons import UNAWAITED_REPLY, Reason
 from .incoming import Receiver
 from .outgoing import RoundRobinMultipart
 
 DELIMITER = b""
 """RFC 28: what is before it is the way back."""
-
-UNAWAITED = "replies that nobody waits for"
 
 
 def unanswered(pipe: Pipe) -> PeerLost:
@@ -117,7 +116,7 @@ class Requester(RoundRobinMultipart, Receiver):
             return
         if asked.reply is not None:
             self._received -= 1
-            self._drop(pipe, 1, UNAWAITED)
+            self._drop(pipe, 1, UNAWAITED_REPLY)
             return
         if pipe.in_process:  # it is the peer's already
             return
@@ -155,8 +154,8 @@ class Requester(RoundRobinMultipart, Receiver):
         # What the peer cannot have goes to it when it is back.
         self._give_up(pipe, set() if pipe.in_process else set(map(id, pipe.outbox)))
 
-    def _forget(self, pipe: Pipe, reason: str) -> None:
-        super()._forget(pipe, reason)
+    def _forget(self, pipe: Pipe, reason: Reason, detail: str = "") -> None:
+        super()._forget(pipe, reason, detail)
         self._give_up(pipe, set())
 
     def _give_up(self, pipe: Pipe, unsent: set[int]) -> None:

@@ -21,8 +21,6 @@ OnError: TypeAlias = Callable[[Exception], Message | None]
 T = TypeVar("T")
 """Where a reply is to go."""
 
-GONE = "replies to a peer that is gone"
-
 
 class Service(Receiver):
     """Answer requests with a function. Subclasses say how one is received, and its reply sent."""

@@ -22,6 +22,7 @@ FILES = {
     "checks": "values",
     "options": "values",
     "monitor": "values",
+    "reasons": "values",
     "absent": "values",
     "pipe": "pipe",
     "home": "pipe",

@@ -1,0 +1,36 @@
+"""Why may a message be dropped? The fixed vocabulary of reasons: the keys of ``statistics().dropped``.
+
+What a peer can choose (numbers, texts, addresses) never becomes part of a reason: the keys would grow without a
+bound. It belongs into the detail of the `Dropped` event.
+"""
+
+from __future__ import annotations
+
+from typing import NewType
+
+Reason = NewType("Reason", str)
+"""Only this file makes reasons, and `docs/sockets.md` lists them all: tests/layers checks both."""
+
+CONNECTION_ENDED = Reason("the connection ended")
+ENDPOINT_CLOSED = Reason("its endpoint was closed")
+SUBSCRIBER_GONE = Reason("the peer that they were for is gone")
+QUEUE_FULL = Reason("its queue was full when they were sent (send_hwm)")
+REPLACED = Reason("replaced by a newer one (conflate)")
+UNKNOWN_ADDRESS = Reason("no peer has the routing id that they were addressed to")
+REQUESTER_GONE = Reason("replies to a peer that is gone")
+UNAWAITED_REPLY = Reason("replies that nobody waits for")
+NO_DELIMITER = Reason("requests without an empty frame before their body")
+CAPTURE_FULL = Reason("the proxy's capture could take no more")
+PROXY_NOT_TAKEN = Reason("the proxy passed on what cannot be sent, or its addressee was gone")
+PROXY_STOPPED = Reason("the proxy ended while a message waited for room")
+PROXY_ANSWER = Reason("the proxy's answer found no room")
+
+
+def does_not_receive(socket_type: str) -> Reason:
+    """Return the reason for messages that came to a socket of a type which only sends."""
+    return Reason(f"{socket_type} does not receive")
+
+
+def one_frame_only(socket_type: str) -> Reason:
+    """Return the reason for messages of several frames that came to a socket of a type which takes single frames."""
+    return Reason(f"{socket_type} takes messages of one frame only")
