@@ -1,4 +1,4 @@
-"""What do the options mean to a reader? Writes docs/options.md from `mq.Options`: python docs/make_options.py"""
+"""How does docs/options.md follow from `mq.Options`? Run python docs/make_options.py to write the page."""
 
 from __future__ import annotations
 
@@ -16,12 +16,13 @@ HEAD = """\
 
 <!-- Written by docs/make_options.py from mq.Options: change it there. -->
 
-Every option is a keyword argument of a socket's constructor, as in `mq.Push(send_hwm=100, linger=1.0)`, and holds for
-the socket's whole life. `socket.options` shows what is set. Times are in seconds, counts are whole numbers; a value
-of the wrong kind raises at once. There are no timeouts for sending and receiving: write `with trio.fail_after(5):`.
+Each option is a keyword argument of the constructor of a socket, such as `mq.Push(send_hwm=100, linger=1.0)`. An option
+never changes during the life of the socket. `socket.options` holds all values. Times are in seconds, and counts are
+whole numbers. A value of the wrong type raises an error at once. There are no timeout options for sending and
+receiving: write `with trio.fail_after(5):`.
 
-libzmq's options of the same meaning are given for those who know them; its times are in milliseconds, and it spells
-"never" and "no limit" as -1 or 0.
+The third column names the libzmq option with the same meaning. In libzmq, times are in milliseconds, and -1 or 0 stands
+for "never" and "no limit".
 
 | Option | Default | libzmq | Meaning |
 |---|---|---|---|

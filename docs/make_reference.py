@@ -1,4 +1,4 @@
-"""What is there to call? Writes docs/reference.md from the code and its docstrings: python docs/make_reference.py"""
+"""How does docs/reference.md follow from the code? Run python docs/make_reference.py to write the page."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ HEAD = """\
 
 <!-- Written by docs/make_reference.py from the code and its docstrings: change it there. -->
 
-Every public name of `mq` with what it takes, returns and raises. The guides tell how they go together:
-[sockets](sockets.md), [requests](request-reply.md), [publishing](publish-subscribe.md), [proxies](proxy.md). A socket
-is made with [options](options.md), all of them keywords, as in `mq.Push(send_hwm=100)`. `async` marks what is to be
-awaited, and `async with` what opens a block.
+This page lists every public name of `mq`, with its arguments, its result and its errors. The guides explain how to use
+them together: [sockets](sockets.md), [requests](request-reply.md), [publishing](publish-subscribe.md),
+[proxies](proxy.md). The constructor of a socket takes [options](options.md) as keyword arguments, such as
+`mq.Push(send_hwm=100)`. `async` marks a call that must be awaited. `async with` marks a call that opens a block.
 """
 
 FIRST = (mq.Push, mq.Pull, mq.Pair, mq.Req, mq.Rep, mq.Dealer, mq.Router, mq.Pub, mq.Sub, mq.XPub, mq.XSub)
-"""Types that are known best. What others share with them stands there."""
+"""The best-known types. Methods that other types share with them are documented there."""
 
 SECTIONS = {
-    "Sockets": "What each type has beside that which [all sockets](#all-sockets) have.",
-    "Events": "What `monitor()` tells: all have the fields of `Event`.",
-    "Statistics": "What `statistics()` returns.",
-    "Errors": "All are of the kind `Error`, and some of a kind that Python has as well.",
+    "Sockets": "The members of each type, in addition to the members of [all sockets](#all-sockets).",
+    "Events": "The events that `monitor()` yields. All have the fields of `Event`.",
+    "Statistics": "The result of `statistics()`.",
+    "Errors": "All errors derive from `Error`, and some also from a built-in exception.",
     "Functions": "",
 }
 
@@ -81,7 +81,7 @@ def _entry(name: str, value: Any, told: dict[object, str]) -> str:
 def _members(kind: type, base: type, told: dict[object, str]) -> Iterator[str]:
     """Yield an entry for each public method and property of ``kind`` that is not that of ``base``.
 
-    Those that were ``told`` of, by the type named there, are told of by their signatures.
+    ``told`` maps a member to the type that documents it. For other types, the entry is only a link to that type.
     """
     for name in dir(kind):
         member = inspect.getattr_static(kind, name)
