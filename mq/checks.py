@@ -10,7 +10,7 @@ from typing import Any
 
 from attrs import Attribute
 
-from .endpoint import Tcp, parse
+from .endpoint import Tcp, parse, why_no_host_name
 from .errors import InvalidEndpoint
 
 
@@ -164,8 +164,13 @@ def proxy(_: object, attribute: Attribute[str | None], value: Any) -> None:
         proxy = parse(f"tcp://{value}" if isinstance(value, str) else "")
     except InvalidEndpoint:
         proxy = None
-    if not isinstance(proxy, Tcp) or proxy.source is not None or proxy.host == "*" or not proxy.port:
-        raise ValueError(f"{attribute.name} is 'host:port' or '[ipv6]:port', or None; got {value!r}")
+    if not isinstance(proxy, Tcp) or proxy.host == "*" or not proxy.port:
+        raise ValueError(
+            f"{attribute.name} is 'host:port', '[ipv6]:port' or 'source:port;host:port', or None; got {value!r}"
+        )
+    reason = why_no_host_name(proxy.host) if proxy.host.isascii() else None  # others are encoded when connecting
+    if reason is not None:
+        raise ValueError(f"{attribute.name} {value!r} has the host {proxy.host!r}: {reason}")
 
 
 def password(instance: Any, attribute: Attribute[str | None], value: Any) -> None:

@@ -8,13 +8,19 @@ from collections.abc import Callable
 from ipaddress import IPv6Address
 from typing import TypeAlias
 
-from attrs import frozen
+from attrs import Factory, field, frozen
 
 from .errors import InvalidEndpoint, UnsupportedScheme
 from .message import shortened
 
 IPC_PATH_LIMIT = 107
 """Bytes in a Unix socket path: ``sun_path`` less its terminator."""
+
+
+def _text() -> str:
+    """Return the field ``text``: the endpoint as the user wrote it, which is what errors quote."""
+    made: str = field(default=Factory(str, takes_self=True), eq=False, repr=False, kw_only=True)
+    return made
 
 
 @frozen
@@ -28,6 +34,7 @@ class Tcp:
     host: str
     port: int
     source: tuple[str, int] | None = None
+    text: str = _text()
 
     scheme = "tcp"
 
@@ -41,6 +48,7 @@ class Ipc:
     """``ipc://path``, ``ipc://@name`` in Linux's abstract namespace, or ``ipc://*`` to have a path chosen."""
 
     path: str
+    text: str = _text()
 
     scheme = "ipc"
 
@@ -61,6 +69,7 @@ class Inproc:
     """``inproc://name``: between the sockets of one process."""
 
     name: str
+    text: str = _text()
 
     scheme = "inproc"
 
@@ -96,7 +105,7 @@ def parse(text: str) -> Endpoint:
 def _parse_tcp(text: str, rest: str) -> Tcp:
     own, separator, remote = rest.rpartition(";")
     host, port = _host_and_port(text, remote)
-    return Tcp(host, port, _host_and_port(text, own) if separator else None)
+    return Tcp(host, port, _host_and_port(text, own) if separator else None, text=text)
 
 
 def _parse_ipc(text: str, rest: str) -> Ipc:
@@ -108,11 +117,11 @@ def _parse_ipc(text: str, rest: str) -> Ipc:
             f"endpoint {text!r} has a path of {size} bytes; a Unix socket takes {IPC_PATH_LIMIT}: "
             "use a shorter directory"
         )
-    return Ipc(rest)
+    return Ipc(rest, text=text)
 
 
 def _parse_inproc(text: str, rest: str) -> Inproc:
-    return Inproc(rest)
+    return Inproc(rest, text=text)
 
 
 _SCHEMES: dict[str, Callable[[str, str], Endpoint]] = {
@@ -124,7 +133,7 @@ _SCHEMES: dict[str, Callable[[str, str], Endpoint]] = {
 _ELSEWHERE = {"ws", "wss", "udp", "tipc", "pgm", "epgm", "norm", "vmci"}
 """Schemes that libzmq knows, too."""
 
-_HOST_AND_PORT = re.compile(r"(?:\[(?P<v6>[^\]]*)\]|(?P<host>[^:\[\]]+)):(?P<port>\*|[0-9]+)\Z")
+_HOST_AND_PORT = re.compile(r"(?:\[(?P<v6>[^\]]*)\]|(?P<host>[^\[\];]+)):(?P<port>\*|[0-9]+)\Z")
 
 
 def _host_and_port(text: str, address: str) -> tuple[str, int]:
@@ -133,19 +142,44 @@ def _host_and_port(text: str, address: str) -> tuple[str, int]:
         raise InvalidEndpoint(
             f"endpoint {text!r} has the address {address!r}: write host:port, [ipv6]:port or *:port"
         )
-    if match["v6"] is not None:
-        _check_ipv6(text, match["v6"])
+    host = match["host"] or match["v6"]
+    if match["v6"] is not None or ":" in host:
+        _check_ipv6(text, host, in_brackets=match["v6"] is not None)
     digits = "0" if match["port"] == "*" else match["port"].lstrip("0") or "0"
     if len(digits) > 5 or int(digits) > 65535:
         raise InvalidEndpoint(f"endpoint {text!r} has port {shortened(match['port'])}; ports end at 65535")
-    return match["host"] or match["v6"], int(digits)
+    return host, int(digits)
 
 
-def _check_ipv6(text: str, host: str) -> None:
+def _check_ipv6(text: str, host: str, *, in_brackets: bool) -> None:
     try:
         IPv6Address(host)
     except ValueError as error:
-        raise InvalidEndpoint(f"endpoint {text!r} has no IPv6 address between its brackets: {error}") from None
+        where = "between its brackets" if in_brackets else "before its last colon; write host:port or [ipv6]:port"
+        raise InvalidEndpoint(f"endpoint {text!r} has no IPv6 address {where}: {error}") from None
+
+
+_NOT_IN_NAMES = re.compile(r"[^A-Za-z0-9._-]")
+
+
+def why_no_host_name(host: str) -> str | None:
+    """Return why no host can have the name ``host``, an address or a name in ASCII; None if one can.
+
+    RFC 1123, and what is found beside it in hosts files and name servers: underscores, hyphens at the end, a dot
+    behind the last label.
+    """
+    if ":" in host:
+        return None
+    wrong = _NOT_IN_NAMES.search(host)
+    if wrong is not None:
+        return f"a host name has letters, digits, '-', '_' and '.', and no {wrong[0]!r}"
+    if host.startswith("-"):
+        return "no host name begins with '-'"
+    if not all(1 <= len(label) <= 63 for label in host.removesuffix(".").split(".")):
+        return "its parts between dots have 1 to 63 characters"
+    if len(host.removesuffix(".")) > 253:
+        return "a host name has at most 253 characters"
+    return None
 
 
 def _address(host: str, port: int) -> str:

@@ -173,8 +173,8 @@ class Options:
         "A descriptor that listens already, as systemd hands one over: the first bind() to a tcp or ipc endpoint takes "
         "it, its address and its backlog, and closes it when it is done. None: bind() makes its own."))
     socks_proxy: str | None = _option(None, checks.proxy, "ZMQ_SOCKS_PROXY", (
-        "A SOCKS 5 proxy, as 'host:port' or '[ipv6]:port', through which tcp connects. Names of hosts are its to look "
-        "up. None: directly."))
+        "A SOCKS 5 proxy, as 'host:port' or '[ipv6]:port', through which tcp connects; 'source:port;host:port' "
+        "connects to it from that address. Names of hosts are its to look up. None: directly."))
     socks_username: str | None = _option(None, checks.short_text_or_none, "ZMQ_SOCKS_USERNAME", (
         "The name to give to a proxy that asks for one. None: it must not ask."))
     socks_password: str | None = _option(None, checks.password, "ZMQ_SOCKS_PASSWORD", (

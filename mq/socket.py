@@ -234,7 +234,7 @@ class Socket(home.Resident, absent.Explaining):
         if isinstance(parsed, endpoints.Inproc):
             self._start(place, inproc.Connecter(self._owner, endpoint, pipe).dial)
         else:
-            TRANSPORTS[parsed.scheme].check(parsed)
+            TRANSPORTS[parsed.scheme].check(parsed, self.options)
             self._start(place, partial(dialer.dial, self._owner, parsed, pipe))
         self._pipes[pipe] = None
         self._pipe_added(pipe)

@@ -7,7 +7,7 @@ import trio
 from ..endpoint import Endpoint
 from ..monitor import ConnectDelayed, Connected, ConnectRetried
 from ..pipe import Pipe
-from ..transports import TRANSPORTS, Stream
+from ..transports import TRANSPORTS, Rounds, Stream
 from . import session
 from .backoff import pause
 from .owner import Owner
@@ -16,11 +16,13 @@ from .owner import Owner
 async def dial(owner: Owner, endpoint: Endpoint, pipe: Pipe) -> None:
     """Connect ``pipe`` to ``endpoint`` again and again; return only when the options forbid to reconnect."""
     options = owner.options
+    rounds = Rounds()
     failures = 0
     while True:
-        end = await _attempt(owner, endpoint, pipe)
+        end = await _attempt(owner, endpoint, pipe, rounds)
         if end == "disconnect":
             failures = 0
+            rounds.forget()
         if options.gives_up_after(end):
             return
         delay = pause(options, failures)
@@ -29,7 +31,7 @@ async def dial(owner: Owner, endpoint: Endpoint, pipe: Pipe) -> None:
         await trio.sleep(delay)
 
 
-async def _attempt(owner: Owner, endpoint: Endpoint, pipe: Pipe) -> str:
+async def _attempt(owner: Owner, endpoint: Endpoint, pipe: Pipe, rounds: Rounds) -> str:
     """Connect and carry messages until that ends; return one of `RECONNECT_ENDS`, or "" for what may yet pass."""
     transport = TRANSPORTS[endpoint.scheme]
     patience = owner.options.connect_timeout
@@ -38,7 +40,7 @@ async def _attempt(owner: Owner, endpoint: Endpoint, pipe: Pipe) -> str:
     reason = f"no answer within {patience:g} s"
     try:
         with trio.move_on_after(patience):
-            stream = await transport.connect(endpoint, owner.options)
+            stream = await transport.connect(endpoint, owner.options, rounds)
     except OSError as error:
         reason = error.strerror or str(error)
         if isinstance(error, _NOBODY_LISTENS):

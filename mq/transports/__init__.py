@@ -2,9 +2,10 @@
 
 from .base import Listener, Stream, Transport, TurnedAway
 from .ipc import IPC
+from .rounds import Rounds
 from .tcp import TCP
 
 TRANSPORTS: dict[str, Transport] = {"tcp": TCP, "ipc": IPC}
 """The transports that carry a stream of bytes, by scheme."""
 
-__all__ = ["TRANSPORTS", "Listener", "Stream", "Transport", "TurnedAway"]
+__all__ = ["TRANSPORTS", "Listener", "Rounds", "Stream", "Transport", "TurnedAway"]

@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Protocol
 
 from ..options import Options
+from .rounds import Rounds
 
 
 class TurnedAway(Exception):
@@ -71,8 +72,8 @@ class Transport(Protocol):
     def listen(self, endpoint: Any, options: Options) -> Listener:
         """Listen at once. Raises `mq.BindError` or `mq.InvalidEndpoint`."""
 
-    def check(self, endpoint: Any) -> None:
-        """Raise `mq.InvalidEndpoint` when ``endpoint`` cannot be connected to."""
+    def check(self, endpoint: Any, options: Options) -> None:
+        """Raise `mq.InvalidEndpoint` when ``endpoint`` can never be connected to."""
 
-    async def connect(self, endpoint: Any, options: Options) -> Stream:
-        """Connect. Raises OSError."""
+    async def connect(self, endpoint: Any, options: Options, rounds: Rounds) -> Stream:
+        """Connect; ``rounds`` is the endpoint's own, and says where to begin. Raises OSError."""

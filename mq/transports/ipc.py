@@ -24,6 +24,7 @@ from ..errors import InvalidEndpoint
 from ..options import Options
 from . import socket_options, sockets
 from .admission import by_process, credentials
+from .rounds import Rounds
 
 _TAKEN = "a live process listens there; stop it, or bind another path or 'ipc://*'"
 
@@ -40,14 +41,14 @@ class IpcTransport:
                 return sockets.SocketListener(sock, _endpoint_of(sock.getsockname()), prepare)
             sock, endpoint, clean_up = _bind(endpoint, options)
         except OSError as error:
-            raise sockets.bind_error(endpoint, error, _TAKEN if error.errno == errno.EADDRINUSE else "") from None
+            raise sockets.bind_error(endpoint.text, error, _TAKEN if error.errno == errno.EADDRINUSE else "") from None
         return sockets.SocketListener(sock, str(endpoint), prepare, clean_up)
 
-    def check(self, endpoint: Ipc) -> None:
+    def check(self, endpoint: Ipc, options: Options) -> None:
         if endpoint.wildcard:
             raise InvalidEndpoint("endpoint 'ipc://*' cannot be connected to: bind() returns the path that it chose")
 
-    async def connect(self, endpoint: Ipc, options: Options) -> sockets.SocketStream:
+    async def connect(self, endpoint: Ipc, options: Options, rounds: Rounds) -> sockets.SocketStream:
         sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         try:
             address = _abstract_address(endpoint) if endpoint.abstract else endpoint.path
@@ -90,7 +91,7 @@ def _endpoint_of(address: str | bytes) -> str:
 
 def _abstract_address(endpoint: Ipc) -> bytes:
     if sys.platform != "linux":
-        raise InvalidEndpoint(f"endpoint {str(endpoint)!r} is an abstract name, which only Linux has: use a path")
+        raise InvalidEndpoint(f"endpoint {endpoint.text!r} is an abstract name, which only Linux has: use a path")
     return b"\0" + os.fsencode(endpoint.path[1:])
 
 

@@ -155,12 +155,12 @@ def adopt(options: Options, families: Collection[int]) -> socket.socket:
     return sock
 
 
-def bind_error(endpoint: object, error: OSError, advice: str = "") -> BindError:
+def bind_error(endpoint: str, error: OSError, advice: str = "") -> BindError:
     """Return the error for an address that cannot be bound, with what to do about it."""
     if not advice:
         advice = _ADVICE.get(error.errno or 0, "")
     reason = error.strerror or str(error)
-    return BindError(error.errno, f"cannot bind {str(endpoint)!r}: {reason}{': ' if advice else ''}{advice}")
+    return BindError(error.errno, f"cannot bind {endpoint!r}: {reason}{': ' if advice else ''}{advice}")
 
 
 _ADVICE = {

@@ -27,7 +27,7 @@ Dialogue = Generator[tuple[bytes, int], bytes, None]
 
 
 def dialogue(host: str, port: int, username: str | None, password: str | None) -> Dialogue:
-    """Ask for a connection to ``host``, which goes as it is: names are the proxy's to look up.
+    """Ask for a connection to ``host``, an address or a name in ASCII: names are the proxy's to look up.
 
     Ends when there is one: the next byte is the peer's own. Raises OSError.
     """
@@ -72,16 +72,10 @@ def _address(host: str) -> bytes:
     try:
         address = ipaddress.ip_address(host)
     except ValueError:
-        name = _encoded(host)
+        name = host.encode()
+        if len(name) > 255:
+            raise OSError(
+                errno.EINVAL, f"a host name has 255 characters at most, {host[:20]!r}… has {len(name)}"
+            ) from None
         return bytes([_NAME, len(name)]) + name
     return bytes([_IPV4 if address.version == 4 else _IPV6]) + address.packed
-
-
-def _encoded(host: str) -> bytes:
-    try:
-        name = host.encode("ascii" if host.isascii() else "idna")
-    except UnicodeError as error:
-        raise OSError(errno.EINVAL, f"{host!r} is no host name: {error}") from None
-    if len(name) > 255:
-        raise OSError(errno.EINVAL, f"a host name has 255 characters at most, {host[:20]!r}… has {len(name)}")
-    return name

@@ -4,21 +4,19 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import ipaddress
 import socket
-import sys
 from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-import trio
 from attrs import evolve
 
 from ..endpoint import Tcp, parse
 from ..errors import InvalidEndpoint
 from ..options import Options
-from . import socket_options, sockets, socks
+from . import local, names, racing, socket_options, sockets, socks
 from .admission import by_address
+from .rounds import Address, Rounds
 
 
 class TcpTransport:
@@ -26,7 +24,7 @@ class TcpTransport:
 
     def listen(self, endpoint: Tcp, options: Options) -> sockets.SocketListener:
         if endpoint.source is not None:
-            raise InvalidEndpoint(f"endpoint {str(endpoint)!r} names a source, which only connect() has")
+            raise InvalidEndpoint(f"endpoint {endpoint.text!r} names a source, which only connect() has")
         prepare = partial(_prepare, options, by_address(options))
         try:
             if options.use_fd is not None:
@@ -34,75 +32,73 @@ class TcpTransport:
                 return sockets.SocketListener(sock, _endpoint_of(sock.getsockname()), prepare)
             sock, host = _bind(endpoint, options)
         except OSError as error:
-            raise sockets.bind_error(endpoint, error) from None
+            raise sockets.bind_error(endpoint.text, error) from None
         return sockets.SocketListener(sock, str(Tcp(host, sock.getsockname()[1])), prepare)
 
-    def check(self, endpoint: Tcp) -> None:
+    def check(self, endpoint: Tcp, options: Options) -> None:
         if endpoint.host == "*" or endpoint.port == 0:
             raise InvalidEndpoint(
-                f"endpoint {str(endpoint)!r} cannot be connected to: name one host and one port; only bind() has "
+                f"endpoint {endpoint.text!r} cannot be connected to: name one host and one port; only bind() has "
                 "wildcards, and returns what it chose"
             )
-        try:
-            if endpoint.host.isascii():  # others are encoded by their own rules, when they are resolved
-                endpoint.host.encode("idna")
-        except UnicodeError:
-            raise InvalidEndpoint(
-                f"endpoint {str(endpoint)!r} has the host name {endpoint.host!r}: its parts between dots have 1 to 63 "
-                "characters"
-            ) from None
-        if endpoint.source is not None:
+        reason = names.why_no_host(endpoint.host)
+        if reason is not None:
+            raise InvalidEndpoint(f"endpoint {endpoint.text!r} has the host {endpoint.host!r}: {reason}")
+        source = "" if endpoint.source is None else endpoint.source[0]
+        if options.bind_to_device is None:
+            local.check_link_local(source, endpoint.text)
+            if options.socks_proxy is None and "%" not in source:
+                local.check_link_local(endpoint.host, endpoint.text)
+        if source:
             with contextlib.suppress(OSError):  # an interface may be down, and come up
-                _local_address(Tcp(*endpoint.source))
+                local.address(source, endpoint.text)
 
-    async def connect(self, endpoint: Tcp, options: Options) -> sockets.SocketStream:
+    async def connect(self, endpoint: Tcp, options: Options, rounds: Rounds) -> sockets.SocketStream:
         if options.socks_proxy is None:
-            return await self._connect_directly(endpoint, options)
+            return await self._connect_directly(endpoint, options, rounds)
         proxy = parse(f"tcp://{options.socks_proxy}")
         assert isinstance(proxy, Tcp)
         try:
-            stream = await self._connect_directly(evolve(proxy, source=endpoint.source), options)
+            stream = await self._connect_directly(
+                evolve(proxy, source=endpoint.source or proxy.source), options, rounds
+            )
             stream.peer = str(Tcp(endpoint.host, endpoint.port))
+            host = names.encoded(endpoint.host).decode()
             await _converse(
-                stream, socks.dialogue(endpoint.host, endpoint.port, options.socks_username, options.socks_password)
+                stream, socks.dialogue(host, endpoint.port, options.socks_username, options.socks_password)
             )
         except OSError as error:
             raise OSError(error.errno, f"SOCKS proxy {options.socks_proxy}: {error.strerror or error}") from None
         return stream
 
-    async def _connect_directly(self, endpoint: Tcp, options: Options) -> sockets.SocketStream:
-        try:
-            addresses = await trio.socket.getaddrinfo(endpoint.host, endpoint.port, type=socket.SOCK_STREAM)
-        except UnicodeError as error:
-            raise OSError(errno.EINVAL, f"{endpoint.host!r} is no host name: {error}") from None
-        refusal: OSError = OSError(errno.EADDRNOTAVAIL, f"{endpoint.host} has no address")
-        for family, _, _, _, address in addresses:
-            try:
-                return await self._connect_to(endpoint, family, address, options)
-            except OSError as error:
-                refusal = error
-        raise refusal
-
-    async def _connect_to(
-        self, endpoint: Tcp, family: int, address: tuple[Any, ...], options: Options
+    async def _connect_directly(
+        self, endpoint: Tcp, options: Options, rounds: Rounds
     ) -> sockets.SocketStream:
-        sock = socket.socket(family, socket.SOCK_STREAM)
-        try:
-            socket_options.apply(sock, options)
-            if endpoint.source is not None:
-                host, port = endpoint.source
-                sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-                sock.bind(_os_address(family, _ANY[family] if host == "*" else _source_address(host), port))
-            _no_delay(sock)
-        except BaseException:
-            sock.close()
-            raise
-        stream = await sockets.connect(sock, address, _endpoint_of(address))
-        if sock.getsockname() == sock.getpeername():
-            # Connecting to a free port of this machine from that same port meets itself.
-            stream.close()
-            raise ConnectionRefusedError(errno.ECONNREFUSED, "nobody listens there, the socket met itself")
-        return stream
+        addresses = await names.look_up(endpoint.host, endpoint.port)
+        return await racing.first(addresses, partial(_connect_to, endpoint.source, options), rounds)
+
+
+async def _connect_to(
+    source: tuple[str, int] | None, options: Options, target: Address
+) -> sockets.SocketStream:
+    family, address = target
+    sock = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        socket_options.apply(sock, options)
+        if source is not None:
+            host, port = source
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            sock.bind(_os_address(family, _ANY[family] if host == "*" else _source_address(host), port))
+        _no_delay(sock)
+    except BaseException:
+        sock.close()
+        raise
+    stream = await sockets.connect(sock, address, _endpoint_of(address))
+    if sock.getsockname() == sock.getpeername():
+        # Connecting to a free port of this machine from that same port meets itself.
+        stream.close()
+        raise ConnectionRefusedError(errno.ECONNREFUSED, "nobody listens there, the socket met itself")
+    return stream
 
 
 async def _converse(stream: sockets.SocketStream, dialogue: socks.Dialogue) -> None:
@@ -135,7 +131,9 @@ _ANY = {int(socket.AF_INET): "0.0.0.0", int(socket.AF_INET6): "::"}
 
 def _bind(endpoint: Tcp, options: Options) -> tuple[socket.socket, str]:
     """Return a socket that listens at ``endpoint``, and its address."""
-    family, host = _local_address(endpoint, options.ipv6)
+    if options.bind_to_device is None:
+        local.check_link_local(endpoint.host, endpoint.text)
+    family, host = local.address(endpoint.host, endpoint.text, ipv6=options.ipv6)
     sock = socket.socket(family, socket.SOCK_STREAM)
     try:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -184,50 +182,6 @@ def _endpoint_of(address: tuple[Any, ...]) -> str:
 
 def _source_address(host: str) -> str:
     try:
-        return _local_address(Tcp(host, 0))[1]
+        return local.address(host, host)[1]
     except InvalidEndpoint:  # an interface that was there before
         raise OSError(errno.EADDRNOTAVAIL, f"{host!r} is not an interface of this machine any more") from None
-
-
-def _local_address(endpoint: Tcp, ipv6: bool = False) -> tuple[int, str]:
-    """Return family and address to bind: an address of this machine, ``*``, ``localhost`` or an interface."""
-    host = endpoint.host
-    if host == "*":
-        return (socket.AF_INET6, "::") if ipv6 else (socket.AF_INET, "0.0.0.0")
-    if host == "localhost":
-        return socket.AF_INET, "127.0.0.1"
-    try:
-        address = ipaddress.ip_address(host)
-    except ValueError:
-        return socket.AF_INET, _interface_address(endpoint)
-    _check_zone(endpoint)
-    return (socket.AF_INET6 if address.version == 6 else socket.AF_INET), host
-
-
-def _check_zone(endpoint: Tcp) -> None:
-    _, separator, zone = endpoint.host.partition("%")
-    if separator and not zone.isdecimal() and zone not in (names := _interfaces()):
-        raise InvalidEndpoint(
-            f"endpoint {str(endpoint)!r} has the zone {zone!r}, which is no interface of this machine "
-            f"({', '.join(names)})"
-        )
-
-
-def _interfaces() -> list[str]:
-    return [name for _, name in socket.if_nameindex()]
-
-
-def _interface_address(endpoint: Tcp) -> str:
-    name = endpoint.host
-    if name in _interfaces() and sys.platform == "linux":
-        import fcntl
-        import struct
-
-        siocgifaddr = 0x8915
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-            answer = fcntl.ioctl(probe.fileno(), siocgifaddr, struct.pack("256s", name.encode()[:15]))
-        return socket.inet_ntoa(answer[20:24])
-    raise InvalidEndpoint(
-        f"endpoint {str(endpoint)!r} cannot be bound: {name!r} is neither an address nor an interface of this "
-        f"machine ({', '.join(_interfaces())}); bind to an address or '*', host names are for connect()"
-    )

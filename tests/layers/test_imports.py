@@ -61,7 +61,7 @@ SCHEMES_PROTOCOLS = {"websocket", "pgm"}
 OUTSIDE = {
     "values": {"attrs", "nacl"},
     "protocols": {"attrs", "nacl", "gssapi", "websockets"},
-    "transports": {"attrs", "trio"},
+    "transports": {"attrs", "trio", "idna"},  # Trio depends on idna
     "pipe": {"attrs", "trio"},
     "links": {"attrs", "trio"},
     "socket": {"attrs", "trio"},

@@ -66,7 +66,8 @@ def test_options_are_not_positional(kind: type[Any]) -> None:
         *((f"ipc_filter_{kind}", value) for kind in ("pid", "uid", "gid") for value in (None, "5", b"5", 5)),
         *((f"ipc_filter_{kind}", value) for kind in ("pid", "uid", "gid") for value in ((-1,), ("5",), (True,))),
         *(("use_fd", value) for value in (-1, 1.5, "3", True)),
-        *(("socks_proxy", value) for value in (5, b"a:1", "", "host", "host:", "host:0", "*:1", "::1:1080", "a:1;b:1")),
+        *(("socks_proxy", value) for value in (5, b"a:1", "", "host", "host:", "host:0", "*:1", "::1:x", "a:1;b:0")),
+        *(("socks_proxy", value) for value in ("a:1;b:1;c:1", "in val id:1", "-:1", "host :1", "a..b:1")),
         *(("socks_username", value) for value in ("", "u" * 256, "ü" * 128, "\ud800", b"user", 5)),
         *(("read_size", value) for value in (0, -1, 1.5, None, "5", True)),
         *(("write_batch", value) for value in (0, -1, 1.5, None, "5", True)),
@@ -133,7 +134,7 @@ def test_a_name_of_a_property_that_cannot_be_is_refused(name: Any) -> None:
     assert repr(name) in str(caught.value)
 
 
-@pytest.mark.parametrize("proxy", ["localhost:1080", "127.0.0.1:1080", "[::1]:1080"])
+@pytest.mark.parametrize("proxy", ["localhost:1080", "127.0.0.1:1080", "[::1]:1080", "lo:0;a_b:1080"])
 def test_a_proxy_is_a_host_and_a_port(proxy: str) -> None:
     assert mq.Pair(socks_proxy=proxy).options.socks_proxy == proxy
 

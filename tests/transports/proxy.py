@@ -41,11 +41,14 @@ class Proxy:
     say: Step = at_once
     asked: list[tuple[int, bytes, int]] = field(factory=list)
     """Type, address and port of what it was asked for."""
+    sources: list[str] = field(factory=list)
+    """The addresses that it was connected to from."""
     resolve: dict[bytes, str] = field(factory=dict)
     """Names that only it knows."""
 
     async def serve(self, stream: trio.SocketStream) -> None:
         """Serve one client."""
+        self.sources.append(stream.socket.getpeername()[0])
         answers = 0
 
         async def answer(data: bytes) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -9,7 +10,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 import mq
-from mq.endpoint import IPC_PATH_LIMIT, Endpoint, Inproc, Ipc, Tcp, parse
+from mq.endpoint import IPC_PATH_LIMIT, Endpoint, Inproc, Ipc, Tcp, parse, why_no_host_name
 
 READ: list[tuple[str, Endpoint]] = [
     ("tcp://127.0.0.1:5555", Tcp("127.0.0.1", 5555)),
@@ -43,6 +44,58 @@ def test_an_endpoint_is_read_and_written_back(text: str, endpoint: Endpoint) -> 
     assert str(endpoint) == text
 
 
+@pytest.mark.parametrize(
+    ("text", "endpoint"),
+    [
+        ("tcp://::1:5555", Tcp("::1", 5555)),
+        ("tcp://:::*", Tcp("::", 0)),
+        ("tcp://fe80::1%eth0:5555", Tcp("fe80::1%eth0", 5555)),
+        ("tcp://::1:0;2001:db8::7:80", Tcp("2001:db8::7", 80, source=("::1", 0))),
+    ],
+)
+def test_ipv6_without_brackets_ends_at_the_last_colon(text: str, endpoint: Tcp) -> None:
+    assert parse(text) == endpoint
+    assert parse(str(endpoint)) == endpoint
+    assert "[" in str(endpoint)
+
+
+@pytest.mark.parametrize("text", [*(text for text, _ in READ), "tcp://127.0.0.1:*", "tcp://a:007", "tcp://::1:5555"])
+def test_what_was_written_is_kept_for_errors(text: str) -> None:
+    assert parse(text).text == text
+
+
+@pytest.mark.parametrize(
+    "host",
+    ["localhost", "a", "A.example", "my_host", "_x._tcp.example", "a-.example", "a--b", "3com.example", "example.",
+     "xn--bcher-kva.example", "127.0.0.1", "127.1", "0x7f.1", "::1", "a" * 63 + ".example", ".".join(["a" * 49] * 5)],
+)  # fmt: skip
+def test_a_host_may_have_such_a_name(host: str) -> None:
+    assert why_no_host_name(host) is None
+
+
+@pytest.mark.parametrize(
+    ("host", "reason"),
+    [
+        ("in val id", "and no ' '"),
+        (" localhost", "and no ' '"),
+        ("localhost\n", r"and no '\\n'"),
+        ("user@example.org", "and no '@'"),
+        ("*.example.org", r"and no '\*'"),
+        ("-", "begins with '-'"),
+        ("-a.example", "begins with '-'"),
+        (".", "1 to 63"),
+        (".example", "1 to 63"),
+        ("a..b", "1 to 63"),
+        ("a" * 64, "1 to 63"),
+        (".".join(["a" * 50] * 5), "at most 253"),
+    ],
+)
+def test_no_host_has_such_a_name(host: str, reason: str) -> None:
+    found = why_no_host_name(host)
+    assert found is not None
+    assert re.search(reason, found)
+
+
 def test_a_star_for_the_port_is_zero() -> None:
     assert parse("tcp://127.0.0.1:*") == parse("tcp://127.0.0.1:0") == Tcp("127.0.0.1", 0)
 
@@ -72,7 +125,10 @@ REFUSED = {
     "tcp://127.0.0.1:70000": r"port '70000'; ports end at 65535",
     "tcp://127.0.0.1:65536": r"port '65536'",
     "tcp://127.0.0.1:" + "9" * 5000: r"port",
-    "tcp://::1:5555": r"\[ipv6\]:port",
+    "tcp://::1": r"no IPv6 address before its last colon; write host:port or \[ipv6\]:port",
+    "tcp://1:2:3:4:5:6:7:5555": r"no IPv6 address before its last colon",
+    "tcp://127.0.0.1:1:5555": r"no IPv6 address before its last colon",
+    "tcp://a:1;b:2;c:3": r"write host:port",
     "tcp://[::1]": r"\[ipv6\]:port",
     "tcp://[]:5555": r"no IPv6 address between its brackets",
     "tcp://[127.0.0.1]:5555": r"no IPv6 address between its brackets",
@@ -80,7 +136,6 @@ REFUSED = {
     "tcp://host:1/path": r"write host:port",
     "tcp://;host:1": r"write host:port",
     "tcp://127.0.0.1:0;": r"write host:port",
-    "tcp://a:1;b:2;c:3": r"write host:port",
     "ipc://@": r"empty abstract name.*ipc://@name",
     "ipc://" + "x" * (IPC_PATH_LIMIT + 1): r"108 bytes.*107.*shorter",
     "ipc://" + "ä" * 54: r"108 bytes",
@@ -132,3 +187,4 @@ def test_any_text_is_an_endpoint_or_refused_as_none(text: str) -> None:
     except mq.InvalidEndpoint:
         return
     assert parse(str(endpoint)) == endpoint
+    assert endpoint.text == text

@@ -76,6 +76,20 @@ async def test_the_proxy_may_have_a_name_and_the_way_to_it_a_source(deadline: No
     assert len(between.asked) == 1
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="every 127.x address is this machine's on Linux")
+@pytest.mark.parametrize(
+    ("proxys", "endpoints", "seen"),
+    [("127.0.0.7:0;", "", "127.0.0.7"), ("127.0.0.7:0;", "127.0.0.8:0;", "127.0.0.8"), ("", "*:0;", "127.0.0.1")],
+)
+async def test_the_way_to_the_proxy_begins_at_the_endpoints_source_or_the_proxys(
+    proxys: str, endpoints: str, seen: str, deadline: None
+) -> None:
+    sources: list[str] = []
+    async with proxy(sources=sources) as between:
+        await talk(f"{proxys}{between.address}", endpoints.join(["tcp://", "127.0.0.1:{port}"]))
+    assert sources == [seen]
+
+
 @pytest.mark.parametrize(
     "bound", [b"\x01\0\0\0\0\0\0", b"\x04" + bytes(18), b"\x03\x00\0\0", b"\x03\x05a.b.c\x12\x34"], ids=str
 )

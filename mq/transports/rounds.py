@@ -1,0 +1,59 @@
+"""Which of a host's addresses is tried first? Another one in each round of attempts.
+
+So an address that answers and serves another purpose, or one that answers nothing, is not all that is ever tried.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from itertools import chain, zip_longest
+from typing import Any, TypeAlias
+
+from attrs import define, field
+
+Address: TypeAlias = tuple[int, tuple[Any, ...]]
+"""A family, and an address of it as connect() takes it."""
+
+
+@define
+class Rounds:
+    """The rounds of attempts to reach an endpoint since the last completed handshake, and what they tried."""
+
+    _count: int = 0
+    _tried: dict[Address, int] = field(factory=dict)
+    """The last round that tried an address."""
+    _spent: dict[Address, int] = field(factory=dict)
+    """The last round that began with an address, or that it answered to no avail."""
+
+    def begin(self, addresses: Collection[Address]) -> Sequence[Address]:
+        """Return ``addresses`` in the order of a new round: families in turn, what is longest untried first."""
+        self._count += 1
+        known = set(addresses)
+        self._tried = {each: at for each, at in self._tried.items() if each in known}
+        self._spent = {each: at for each, at in self._spent.items() if each in known}
+        order = sorted(
+            _families_in_turn(addresses), key=lambda each: (self._tried.get(each, 0), self._spent.get(each, 0))
+        )
+        self._spent[order[0]] = self._count
+        return order
+
+    def trying(self, address: Address) -> None:
+        """Note that an attempt at ``address`` begins."""
+        self._tried[address] = self._count
+
+    def answered(self, address: Address) -> None:
+        """Note that ``address`` was connected to. If the handshake succeeds, `forget` follows."""
+        self._spent[address] = self._count
+
+    def forget(self) -> None:
+        """Begin as at first: the endpoint was reached."""
+        self._tried.clear()
+        self._spent.clear()
+
+
+def _families_in_turn(addresses: Collection[Address]) -> list[Address]:
+    """Return ``addresses`` without repetitions, one of each family in turn, beginning with that of the first."""
+    families: dict[int, list[Address]] = {}
+    for address in dict.fromkeys(addresses):
+        families.setdefault(address[0], []).append(address)
+    return [each for each in chain.from_iterable(zip_longest(*families.values())) if each is not None]
