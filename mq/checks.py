@@ -10,8 +10,10 @@ from typing import Any
 
 from attrs import Attribute
 
+from . import limits
 from .endpoint import Tcp, parse, why_no_host_name
 from .errors import InvalidEndpoint
+from .message import shortened
 
 
 def _check_seconds(name: str, value: Any) -> None:
@@ -87,8 +89,29 @@ def metadata(_: object, attribute: Attribute[Mapping[str, str]], value: Any) -> 
     for name, text in value.items():
         if not isinstance(name, str) or not isinstance(text, str):
             raise ValueError(f"{attribute.name} maps names to texts; got {name!r}: {text!r}")
-        if not name.startswith("X-") or not name.isascii() or len(name) > 255:
-            raise ValueError(f"{attribute.name} has names like 'X-Unit', of at most 255 characters; got {name!r}")
+        if not name.startswith("X-") or not name.isascii() or len(name) > limits.PROPERTY_NAME:
+            raise ValueError(
+                f"{attribute.name} has names like 'X-Unit', of at most {limits.PROPERTY_NAME} ASCII characters; got "
+                f"{shortened(name)}, which has {len(name)}"
+            )
+    size = sum(len(name) + len(_utf_8(attribute.name, name, text)) + 5 for name, text in value.items())
+    if size > limits.METADATA:
+        raise ValueError(
+            f"{attribute.name} takes {size} bytes of the handshake, peers take at most {limits.METADATA}: send long "
+            "values in a message"
+        )
+
+
+def _utf_8(option: str, name: str, text: str) -> bytes:
+    try:
+        return text.encode()
+    except UnicodeEncodeError as error:
+        raise ValueError(f"{option} has a text at {name!r} that UTF-8 cannot encode: {error.reason}") from None
+
+
+def as_dict(value: Any) -> Any:
+    """Return a copy of a mapping, which the caller cannot change. Anything else stays, for the validator to refuse."""
+    return dict(value) if isinstance(value, Mapping) else value
 
 
 def flag_or_none(instance: object, attribute: Attribute[bool | None], value: Any) -> None:

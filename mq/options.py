@@ -8,7 +8,7 @@ from typing import Any, TypedDict
 
 from attrs import field, fields, frozen
 
-from . import checks
+from . import checks, limits
 
 RECONNECT_ENDS = frozenset({"refused", "handshake", "disconnect"})
 """How an attempt to connect, or a connection, may end in a way that is known for good."""
@@ -46,11 +46,12 @@ class Options:
         "Bytes in one received message, all frames together; a peer that sends more loses its connection. "
         "None: no limit."))
     metadata: Mapping[str, str] = _option({}, checks.metadata, "ZMQ_METADATA", (
-        "Properties that the peer is told in the handshake; their names begin with X-."))
+        "Properties that the peer is told in the handshake; their names begin with X-. At most 1023 KiB in all."),
+        converter=checks.as_dict)
     conflate: bool = _option(False, checks.flag, "ZMQ_CONFLATE", (
         "Keep only the newest message of each queue: a message that still waits is replaced by the next."),
         types="PUSH PULL PUB SUB DEALER")
-    routing_id: bytes = _option(b"", checks.some_bytes(0, 255), "ZMQ_ROUTING_ID", (
+    routing_id: bytes = _option(b"", checks.some_bytes(0, limits.ROUTING_ID), "ZMQ_ROUTING_ID", (
         "What a ROUTER at the other end knows this socket by, also after a reconnection; at most 255 bytes. Empty: it "
         "chooses."), types="REQ REP DEALER ROUTER")
     probe_router: bool = _option(False, checks.flag, "ZMQ_PROBE_ROUTER", (

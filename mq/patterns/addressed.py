@@ -8,6 +8,7 @@ from typing import Any, Unpack
 import trio
 
 from ..errors import Unroutable
+from ..limits import ROUTING_ID
 from ..message import Message, as_bytes, shortened
 from ..options import OptionArguments
 from ..pipe import Pipe
@@ -130,14 +131,14 @@ class ByRoutingId(Addressed):
     def connect(self, endpoint: str, *, routing_id: bytes | None = None) -> None:
         """Connect as other sockets do; with ``routing_id``, call the peer that, and have messages wait for it at once.
 
-        Raises ValueError for a routing id that another peer has.
+        Raises ValueError for a routing id that another peer has, or that has more than 255 bytes.
         """
         if routing_id is None:
             super().connect(endpoint)
             return
         routing_id = as_bytes(routing_id, "routing id")
-        if not 1 <= len(routing_id) <= 255:
-            raise ValueError(f"a routing id has 1 to 255 bytes, got {len(routing_id)}")
+        if not 1 <= len(routing_id) <= ROUTING_ID:
+            raise ValueError(f"a routing id has 1 to {ROUTING_ID} bytes, got {len(routing_id)}")
         if routing_id in self._by_address:
             raise ValueError(f"the routing id {shortened(routing_id)} is taken by another peer of this socket")
         super().connect(endpoint)

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from threading import get_ident
 from typing import Any, Unpack
 
+from ..limits import check_group
 from ..message import Join, Leave, Message, as_bytes, as_frame, first_frame, shortened
 from ..options import OptionArguments
 from ..pipe import Pipe
@@ -18,8 +19,7 @@ _NOBODY: dict[Pipe, None] = {}
 
 def _as_group(group: object) -> bytes:
     checked = as_bytes(group, "group")
-    if len(checked) > 255 or b"\0" in checked:
-        raise ValueError(f"a group has at most 255 bytes and no NUL among them, got {shortened(group)}")
+    check_group(checked)
     return checked
 
 
@@ -132,7 +132,10 @@ class Dish(Choosy, Labelled[bytes]):
         self._groups: dict[bytes, None] = {}
 
     def join(self, group: bytes) -> None:
-        """Receive messages for ``group`` from now on. Raises ValueError when it is joined already."""
+        """Receive messages for ``group`` from now on.
+
+        Raises ValueError when it is joined already, has more than 255 bytes, or has a NUL.
+        """
         self._check_open()
         group = _as_group(group)
         if group in self._groups:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Unpack
 
+from ..limits import check_topic
 from ..message import Cancel, Message, Subscribe, as_bytes, first_frame, frames_of, message_of, shortened
 from ..options import OptionArguments
 from ..pipe import Pipe
@@ -201,10 +202,12 @@ class Sub(Choosy, Subscriber):
         """Receive the messages whose first frame begins with ``topic``; ``b""`` is all.
 
         Returns at once: what a publisher sends before it has heard of it is missed. Topics are counted: what was
-        subscribed to twice is to be unsubscribed from twice.
+        subscribed to twice is to be unsubscribed from twice. Raises ValueError for a topic of more than 1048566 bytes,
+        over which peers would end the connection.
         """
         self._check_open()
         topic = as_bytes(topic, "topic")
+        check_topic(topic)
         self._held.add(topic)
         self._ask(Subscribe(topic))
         if self._inverted:

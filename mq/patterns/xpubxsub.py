@@ -7,6 +7,7 @@ from typing import Any, Unpack
 
 import trio
 
+from ..limits import check_topic
 from ..message import Buffer, Cancel, Message, Subscribe, as_bytes, as_frame, as_message
 from ..options import OptionArguments
 from ..pipe import Pipe
@@ -166,8 +167,8 @@ class XSub(Subscriber, FanOut, trio.abc.Channel[bytes]):
         """Send a subscription, a cancellation or any other message to all peers.
 
         Waits for nobody: a peer whose queue is full misses what is no subscription, which is counted and reported. A
-        send is a checkpoint only at every 256th message. Raises TypeError for anything but bytes and
-        ``trio.ClosedResourceError``.
+        send is a checkpoint only at every 256th message. Raises TypeError for anything but bytes, ValueError for a
+        topic of more than 1048566 bytes, and ``trio.ClosedResourceError``.
         """
         self._check_open()
         await self._take_turn()
@@ -190,9 +191,11 @@ class XSub(Subscriber, FanOut, trio.abc.Channel[bytes]):
         self._give(as_message(frames))
 
     def _give(self, message: Message) -> None:
+        requests, rest = requests_of(message, only_first=self.options.only_first_subscribe)
+        for request in requests:
+            check_topic(request)
         self._sent += 1
         self._send_turn -= 1
-        requests, rest = requests_of(message, only_first=self.options.only_first_subscribe)
         for request in requests:
             self._request(request)
         if rest is not None:

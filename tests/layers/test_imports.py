@@ -17,6 +17,7 @@ HOMES = {"mq": Path(mq.__file__).parent, "actors": Path(actors.__file__).parent}
 FILES = {
     "errors": "values",
     "keys": "values",
+    "limits": "values",
     "message": "values",
     "endpoint": "values",
     "checks": "values",

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from attrs import frozen
 
+from ... import limits
 from ...errors import ProtocolError
 from ...message import Message, Subscribe, shortened
 from . import encoding_v2, framing_v1, framing_v2
@@ -19,7 +20,6 @@ from .mechanisms.null import Null
 from .peers import SENDS_IDENTITY, check_peer
 from .requests import ANSWERED, REQUESTERS, GroupDecoder, encoder, requesting
 
-_IDENTITY_LIMIT = 255
 _CONTEXT_LIMIT = 16  # RFC 37: a ping context is at most 16 octets
 _UNREADY = "its READY had not come (perhaps it wants another type of socket, or has a peer with our routing id)"
 _FILTER = b"Filter", b"exact"
@@ -185,9 +185,9 @@ class Connection:
         socket_type = properties.get(b"Socket-Type", b"").decode("ascii", "backslashreplace")
         check_peer(self._socket_type, socket_type)
         identity = properties.get(b"Identity", b"")
-        if len(identity) > _IDENTITY_LIMIT:
+        if len(identity) > limits.ROUTING_ID:
             raise ProtocolError(
-                f"oversize identity: {len(identity)} bytes in READY, at most {_IDENTITY_LIMIT} are allowed"
+                f"oversize identity: {len(identity)} bytes in READY, at most {limits.ROUTING_ID} are allowed"
             )
         self._begin(Peer(socket_type, identity, self._greeting.version, self._mechanism.name.decode(), properties))
         self._decoder.on_command = self._command

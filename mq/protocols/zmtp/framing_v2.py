@@ -14,6 +14,7 @@ from collections.abc import Callable
 from functools import lru_cache
 from itertools import chain
 
+from ... import limits
 from ...errors import ProtocolError
 from ...message import Message
 from .commands import COMMAND, LONG, MORE
@@ -24,7 +25,6 @@ READ_SIZE = 256 * 1024
 _long_size = struct.Struct(">Q").unpack_from
 _KNOWN_FLAGS = COMMAND | LONG | MORE
 _SIZE_LIMIT = 2**63 - 1  # RFC 37: the most significant bit of a long size is zero
-_COMMAND_LIMIT = 1024 * 1024
 _SCRATCH_LIMIT = 4 * 1024 * 1024
 
 _BLOCK = 32
@@ -222,8 +222,8 @@ class Decoder:
         if flags & ~_KNOWN_FLAGS or flags & (COMMAND | MORE) == COMMAND | MORE:
             raise ProtocolError(f"malformed frame: the flags byte {flags:02x} is none of RFC 37's")
         if flags & COMMAND:
-            if size > _COMMAND_LIMIT:
-                raise ProtocolError(f"oversize command: {size} bytes announced, at most {_COMMAND_LIMIT} are taken")
+            if size > limits.COMMAND:
+                raise ProtocolError(f"oversize command: {size} bytes announced, at most {limits.COMMAND} are taken")
         elif self.commands_only:
             raise ProtocolError(f"a message of {size} bytes before the end of the handshake")
         else:

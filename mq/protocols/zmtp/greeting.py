@@ -18,6 +18,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TypeAlias
 
+from ... import limits
 from ...errors import ProtocolError
 from ...message import shortened
 from . import encoding_v2, framing_v1
@@ -29,7 +30,7 @@ MINOR = b"\x01"
 
 _REST_SIZE = 53
 _MECHANISM = slice(1, 21)
-_IDENTITIES = range(256)
+_IDENTITIES = range(limits.ROUTING_ID + 1)
 """Sizes that an identity may have."""
 
 _Next: TypeAlias = tuple[str | None, int]
