@@ -1,4 +1,4 @@
-"""What can be done from the command line? `python -m actors run module:tree`."""
+"""What can be done from the command line? `actors run module:tree`, or `python -m actors run module:tree`."""
 
 import argparse
 import importlib
@@ -6,6 +6,7 @@ import logging
 import os
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 from actors.errors import Error, SpecError
 from actors.run import run
@@ -14,7 +15,8 @@ from actors.spec import Child, Spec, Supervisor
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; the exit code is 0, 1 when the tree failed, 2 when it was not found."""
-    parser = argparse.ArgumentParser(prog="python -m actors", description="Run supervision trees.")
+    name = "actors" if Path(sys.argv[0]).stem == "actors" else "python -m actors"  # the console script, or the package
+    parser = argparse.ArgumentParser(prog=name, description="Run supervision trees.")
     commands = parser.add_subparsers(dest="command", required=True)
     runner = commands.add_parser("run", help="run a tree until it ends, or SIGINT or SIGTERM comes")
     runner.add_argument("tree", metavar="module:tree", help="where the Supervisor (or Child) is")

@@ -1,12 +1,14 @@
-"""What can be done from the command line? `python -m mq COMMAND`, and how it ends."""
+"""What can be done from the command line? `mq COMMAND`, or `python -m mq COMMAND`, and how it ends."""
 
 from __future__ import annotations
 
 import argparse
 import logging
 import signal
+import sys
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
+from pathlib import Path
 
 import trio
 
@@ -31,32 +33,40 @@ _OTHERS: dict[str, tuple[Callable[[argparse.ArgumentParser], None], Work]] = {
 """The commands that are more than a socket in a pipe."""
 
 
-def parser() -> argparse.ArgumentParser:
-    """Return what reads the command line."""
+def parser(name: str) -> argparse.ArgumentParser:
+    """Return the parser of the command line. ``name`` is how the user calls the program."""
     program = argparse.ArgumentParser(
-        prog="python -m mq", description=ABOUT[0], epilog=ABOUT[1], formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+        prog=name, description=ABOUT[0], epilog=_calling(name, ABOUT[1]),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )  # fmt: skip
     program.add_argument("--version", action="version", version=f"mq {__version__}")
     commands = program.add_subparsers(dest="command", required=True, metavar="COMMAND", title="commands")
-    for name, (short, long) in COMMANDS.items():
+    for verb, (short, long) in COMMANDS.items():
         command = commands.add_parser(
-            name, help=short, description=f"{short[0].upper()}{short[1:]}.", epilog=long,
+            verb, help=short, description=f"{short[0].upper()}{short[1:]}.", epilog=_calling(name, long),
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )  # fmt: skip
-        if name in _OTHERS:
-            add_arguments, work = _OTHERS[name]
+        if verb in _OTHERS:
+            add_arguments, work = _OTHERS[verb]
             add_arguments(command)
         else:
-            kind = traffic.KINDS[name]
+            kind = traffic.KINDS[verb]
             traffic.add_arguments(command, kind)
             work = partial(traffic.run, kind)
         command.set_defaults(work=work)
     return program
 
 
+def _calling(name: str, text: str) -> str:
+    """Return ``text`` with its examples calling the program as ``name``."""
+    return text.replace("python -m mq", name)
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command. Returns 0, 1 for trouble on the way, 2 for what cannot be, 128 and more for signals."""
-    chosen = parser().parse_args(arguments)
+    name = "mq" if Path(sys.argv[0]).stem == "mq" else "python -m mq"  # the console script, or the package
+    chosen = parser(name).parse_args(arguments)
+    chosen.program = f"{name} {chosen.command}"
     logging.basicConfig(format="%(message)s", level=logging.INFO if chosen.verbose else logging.WARNING)
     try:
         return trio.run(_run, chosen)
@@ -80,7 +90,7 @@ async def _run(chosen: argparse.Namespace) -> int:
             try:
                 await chosen.work(chosen)
             except Exception as error:
-                status = _status_of(_first(error), chosen.command)
+                status = _status_of(_first(error), chosen.program)
             nursery.cancel_scope.cancel()
     return status
 
@@ -92,10 +102,10 @@ def _first(error: BaseException) -> BaseException:
     return error
 
 
-def _status_of(error: BaseException, command: str) -> int:
+def _status_of(error: BaseException, program: str) -> int:
     if isinstance(error, BrokenPipeError):  # whoever read our output has had enough
         return 0
     if isinstance(error, (Misused, Trouble, Error, OSError)):
-        say(f"python -m mq {command}: {error}")
+        say(f"{program}: {error}")
         return 2 if isinstance(error, Misused) else 1
     raise error

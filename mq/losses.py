@@ -23,8 +23,13 @@ class Losses:
     dropped: Counter[str] = field(factory=Counter)
     """How many, by reason."""
     parting: str = ""
-    """Why what is left when the socket has closed was not sent."""
-    _left: Counter[tuple[str, str]] = field(factory=Counter)
+    """Why the messages that are left when the socket has closed were not sent."""
+    advice: str = ""
+    """What the user can do about ``parting``."""
+    quiet: bool = False
+    """The program tells its user itself what was left."""
+    left: Counter[tuple[str, str, Reason]] = field(factory=Counter)
+    """How many messages were left when the socket closed, by receiver, cause and reason."""
 
     def count(self, endpoint: str, count: int, reason: Reason, detail: str = "") -> None:
         """Count messages that were dropped. Only the event has the ``detail``, which the peer may have chosen."""
@@ -36,14 +41,16 @@ class Losses:
         self.count(pipe.endpoint, count, reason, detail)
         trouble = self.monitors.trouble.get(pipe.endpoint, "no answer yet")
         who = pipe.peer or f"{pipe.endpoint}, which was never reached ({trouble})"
-        self._left[who, self.parting or _in_full(reason, detail)] += count
+        self.left[who, self.parting or _in_full(reason, detail), reason] += count
 
     def say(self, level: int) -> None:
-        """Have the log say what was left."""
-        for (who, why), count in self._left.items():
+        """Write to the log how many messages were left, and for whom."""
+        if self.quiet:
+            return
+        for (who, why, _), count in self.left.items():
             messages = "message" if count == 1 else "messages"
-            text = "%s closed and dropped %d unsent %s for %s: %s"
-            log.log(level, text, self.monitors.name, count, messages, who, why)
+            text = "%s closed and dropped %d unsent %s for %s: %s%s"
+            log.log(level, text, self.monitors.name, count, messages, who, why, self.advice and f"; {self.advice}")
 
 
 def _in_full(reason: Reason, detail: str) -> str:

@@ -177,7 +177,8 @@ class Socket(home.Resident, absent.Explaining):
             if flush:
                 parting = "closing was cancelled"
                 await self._flush(list(self._pipes))
-                parting = f"nothing was taken for {self.options.linger:g} s; linger= sets how long to wait"
+                parting = f"nothing was taken for {self.options.linger:g} s"
+                self._losses.advice = "linger= sets how long to wait"
         finally:
             self._losses.parting = parting
             with trio.CancelScope(shield=True):

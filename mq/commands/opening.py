@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any
@@ -23,12 +24,12 @@ from .standard import say
 @asynccontextmanager
 async def opened(kind: type[Socket], chosen: argparse.Namespace) -> AsyncIterator[Any]:
     """Open a socket and its endpoints; complain at the end when something of what was sent is lost."""
-    async with opened_at(kind, options(chosen), places_of(chosen), verbose=chosen.verbose) as socket:
+    async with opened_at(kind, options(chosen), places_of(chosen), verbose=chosen.verbose, tell=_trouble) as socket:
         yield socket
-    lost = sum(socket.statistics().dropped.values())
-    if lost:
-        reasons = "; ".join(socket.statistics().dropped)
-        raise Trouble(f"{lost} {'message was' if lost == 1 else 'messages were'} dropped: {reasons}")
+
+
+def _trouble(lost: str) -> None:
+    raise Trouble(lost)
 
 
 def places_of(chosen: argparse.Namespace) -> list[tuple[bool, str]]:
@@ -48,8 +49,9 @@ async def opened_at(
     *,
     verbose: bool,
     watch: Callable[[Event], Awaitable[None]] | None = None,
+    tell: Callable[[str], None] = say,
 ) -> AsyncIterator[Any]:
-    """Open a socket and its endpoints, and have each of its events watched."""
+    """Open a socket and its endpoints; call ``watch`` with each event, and ``tell`` at the end with what was lost."""
     try:
         socket = kind(**given)
     except (TypeError, ValueError) as error:
@@ -62,7 +64,32 @@ async def opened_at(
         for bind, endpoint in places:
             attach(socket, bind, endpoint, verbose=verbose)
         yield socket
-        await socket.aclose()
+        socket._losses.quiet = True  # it is said here, once, and with the names of flags
+        try:
+            await socket.aclose()
+        except trio.Cancelled:
+            tell = say
+            raise
+        finally:
+            lost = losses_of(socket)
+            if lost:
+                tell(lost)
+
+
+def losses_of(socket: Socket) -> str:
+    """Return what ``socket`` has dropped, for whom and why; "" when it has dropped nothing."""
+    dropped, left = Counter(socket.statistics().dropped), socket._losses.left
+    total = dropped.total()
+    if not total:
+        return ""
+    causes: dict[str, list[str]] = {}
+    for (receiver, cause, reason), count in left.items():
+        causes.setdefault(cause, []).append(f"{count} for {receiver}")
+        dropped[reason] -= count
+    advice = " (--linger sets how long to wait)" if socket._losses.advice else ""
+    said = [f"{cause}{advice}: {', '.join(receivers)}" for cause, receivers in causes.items()]
+    said += [f"{reason}: {count}" for reason, count in (+dropped).items()]
+    return f"{total} {'message was' if total == 1 else 'messages were'} dropped: {'; '.join(said)}"
 
 
 def attach(socket: Socket, bind: bool, endpoint: str, *, verbose: bool) -> None:

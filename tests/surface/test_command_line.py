@@ -436,6 +436,49 @@ def test_what_was_sent_to_nobody_is_no_success(ipc: str) -> None:
     assert b"Traceback" not in failed.stderr
 
 
+@pytest.mark.parametrize("linger", ["0", "0.1"])
+def test_what_was_dropped_is_said_once_and_names_the_flag_that_would_have_helped(ipc: str, linger: str) -> None:
+    failed = done("push", "--connect", ipc, "--connect", f"{ipc}-2", "--linger", linger, given=b"1\n2\n3\n")
+    assert failed.returncode == 1
+    (line,) = failed.stderr.decode().splitlines()
+    assert line.startswith("python -m mq push: 3 messages were dropped: nothing was taken for")
+    assert "--linger sets how long to wait" in line
+    assert "linger=" not in line
+    assert f"for {ipc}, which was never reached (No such file or directory)" in line
+    assert f"for {ipc}-2, which was never reached (No such file or directory)" in line
+
+
+def test_what_is_dropped_because_closing_is_interrupted_is_said_once(ipc: str) -> None:
+    with running("push", "--connect", ipc, "--linger", "inf", "-m", "x", "-v") as push:
+        assert push.told("ConnectDelayed")
+        push.process.send_signal(signal.SIGINT)
+        status, _, err = push.end()
+    assert status == 130
+    told = [line for line in err.splitlines() if "1 message was dropped" in line or "unsent message" in line]
+    assert len(told) == 1, err
+
+
+def test_what_a_proxy_drops_when_it_ends_is_said_once(ipc: str, tmp_path: Path, theirs: Theirs) -> None:
+    nobody = f"ipc://{tmp_path}/nobody"
+    with running("proxy", "pull", f"@{ipc}", "push", nobody, "--control", f"@{ipc}-c", "--linger", "0.1") as proxy:
+        push = theirs(zmq.PUSH)
+        push.connect(ipc)
+        push.send(b"x")
+        ask = theirs(zmq.REQ)
+        ask.connect(f"{ipc}-c")
+        passed = b"\0" * 8
+        while passed == b"\0" * 8:
+            ask.send(b"STATISTICS")
+            passed = ask.recv_multipart()[6]
+        ask.send(b"TERMINATE")
+        ask.recv()
+        status, _, err = proxy.end()
+    assert status == 0
+    assert err.count("dropped") == 1
+    assert "--linger sets how long to wait" in err
+    assert f"1 for {nobody}, which was never reached" in err
+
+
 def test_a_closed_standard_input_is_an_empty_one(ipc: str) -> None:
     command = f"exec {MQ} push --bind {ipc} <&-"
     ended = subprocess.run(["/bin/sh", "-c", command], capture_output=True, timeout=PATIENCE, check=False)
