@@ -76,7 +76,10 @@ class Session:
         signature, *parts = frames[start + 1 : start + 6]
         if not hmac.compare_digest(signature, self._sign(parts)):
             raise ValueError("a message came whose signature is not that of our key")
-        header, parent, _, content = map(json.loads, parts)
+        # Some programs write null for a dictionary that is empty, such as the parent header of a request.
+        header, parent, metadata, content = (json.loads(part) or {} for part in parts)
+        if not all(isinstance(part, dict) for part in (header, parent, metadata, content)) or not header:
+            raise ValueError("a message came whose header, parent header, metadata or content is no dictionary")
         return Message(header, content, parent, frames[:start])
 
     def _sign(self, parts: list[bytes]) -> bytes:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import importlib
+import json
 import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -51,6 +54,30 @@ def number_in(lines: list[str], pattern: str) -> str:
     found = [match[1] for line in lines if (match := re.fullmatch(pattern, line))]
     assert len(found) == 1, lines
     return str(found[0])
+
+
+def test_jupyters_parts_may_be_null_where_they_are_empty(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(EXAMPLES)
+    wire = importlib.import_module("jupyter_wire")
+    session = wire.Session("secret", "ann")
+    request = session.message("kernel_info_request", {}, way=[b"client"])
+
+    def received(**parts: Any) -> Any:
+        """Return what is read of the request when a program writes ``parts`` in its own way."""
+        fields = {"header": request.header, "parent": {}, "metadata": {}, "content": {}, **parts}
+        written = [json.dumps(part).encode() for part in fields.values()]
+        return session.unpack([b"client", b"<IDS|MSG>", session._sign(written), *written])
+
+    for nulls in ({"parent": None}, {"parent": None, "metadata": None, "content": None}):
+        message = received(**nulls)
+        assert (message.kind, message.parent, message.content) == ("kernel_info_request", {}, {})
+        assert message.way == [b"client"]
+        assert not message.answers(request)
+        reply = session.unpack(session.pack(session.message("kernel_info_reply", {}, message)))
+        assert reply.answers(request)
+    for wrong in ({"header": None}, {"parent": ["x"]}, {"content": "text"}):
+        with pytest.raises(ValueError, match="is no dictionary"):
+            received(**wrong)
 
 
 def test_hello_shares_ten_numbers_between_two_workers_and_adds_up(tmp_path: Path) -> None:
