@@ -124,6 +124,20 @@ def _parse_inproc(text: str, rest: str) -> Inproc:
     return Inproc(rest, text=text)
 
 
+def canonical(endpoint: Endpoint) -> Endpoint:
+    """Return the spelling that all spellings of one address share. A host name and its address remain two addresses."""
+    if isinstance(endpoint, Tcp):
+        source = None if endpoint.source is None else (_canonical_host(endpoint.source[0]), endpoint.source[1])
+        return Tcp(_canonical_host(endpoint.host), endpoint.port, source)
+    if isinstance(endpoint, Ipc) and not endpoint.abstract:
+        return Ipc(os.path.abspath(endpoint.path))
+    return endpoint
+
+
+def _canonical_host(host: str) -> str:
+    return str(IPv6Address(host)) if ":" in host else host.lower()
+
+
 _SCHEMES: dict[str, Callable[[str, str], Endpoint]] = {
     "tcp": _parse_tcp,
     "ipc": _parse_ipc,

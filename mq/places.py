@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from typing import Protocol
 
 import trio
 from attrs import define, field
 
+from .endpoint import Endpoint, canonical, parse
 from .errors import InvalidEndpoint
 from .pipe import Pipe
 
@@ -21,21 +23,40 @@ class Place:
     """One call of bind or connect, and the background work that it started."""
 
     endpoint: str
+    address: Endpoint
+    """The endpoint in its canonical spelling."""
     scope: trio.CancelScope = field(factory=trio.CancelScope)
     pipe: Pipe | None = None
     listener: Listens | None = None
     farewell: trio.CancelScope | None = None
     """What is sent to it is flushed; then it ends."""
+    told: bool = False
+    """The log says that a further connect() to it was ignored."""
 
 
 def find(name: str, endpoint: str, how: str, places: Sequence[Place]) -> Place:
-    """Return the latest of ``places`` with this ``endpoint``. Raises `InvalidEndpoint`, with those that there are."""
+    """Return the latest of ``places`` with this ``endpoint``, however it is spelled.
+
+    Raises `InvalidEndpoint`, whose text lists the endpoints of ``places``.
+    """
     staying = [place for place in places if place.farewell is None]
-    for place in reversed(staying):
-        if place.endpoint == endpoint:
-            return place
+    with suppress(InvalidEndpoint):
+        address = canonical(parse(endpoint))
+        for place in reversed(staying):
+            if place.address == address:
+                return place
     known = ", ".join(place.endpoint for place in staying) or "nothing"
     raise InvalidEndpoint(f"{name} is not {how} to {endpoint!r}; it is {how} to {known}")
+
+
+def leaving_before(place: Place, places: Iterable[Place]) -> bool:
+    """Return whether one of ``places`` up to ``place`` is being left, and has something to flush yet."""
+    for each in places:
+        if each is place:
+            break
+        if each.farewell is not None:
+            return True
+    return False
 
 
 def whereabouts(places: Sequence[Place], trouble: Mapping[str, str]) -> str:

@@ -19,6 +19,7 @@ from attrs import evolve
 
 from . import absent, home, reasons
 from . import endpoint as endpoints
+from .endpoint import Endpoint, canonical
 from .links import dialer, inproc, listener, writing
 from .links.owner import Owner
 from .losses import Losses
@@ -26,7 +27,7 @@ from .monitor import Closed, Event, Listening, Statistics
 from .monitors import Monitors
 from .options import OptionArguments, Options, from_arguments
 from .pipe import Lane, Pipe
-from .places import Place, find, whereabouts
+from .places import Place, find, leaving_before, whereabouts
 from .reasons import Reason
 from .transports import TRANSPORTS
 
@@ -58,6 +59,8 @@ class Socket(home.Resident, absent.Explaining):
     """Its messages go to many peers, encoded once for all."""
     chooses: ClassVar[bool] = False
     """It may refuse a peer for who it says it is, or because another is there."""
+    _connects_once = False
+    """A second connect() to an endpoint makes no second connection: it would double messages, or requests to a peer."""
     _header_of = staticmethod(writing.header_of)
     _more_header_of = staticmethod(writing.more_header_of)
     _wire_of = staticmethod(writing.wire)
@@ -74,6 +77,8 @@ class Socket(home.Resident, absent.Explaining):
         self._finished = trio.Event()
         self._pipes: dict[Pipe, None] = {}
         self._places: list[Place] = []
+        self._dialed: dict[Endpoint, list[Place]] = {}
+        """Those of the places that connect, by their address."""
         self._peer_count = 0
         self._only_peer: Pipe | None = None
         self._peers_changed = trio.lowlevel.ParkingLot()
@@ -212,13 +217,13 @@ class Socket(home.Resident, absent.Explaining):
         parsed = endpoints.parse(endpoint)
         if isinstance(parsed, endpoints.Inproc):
             binder = inproc.Binder(self._owner, str(parsed))
-            place = Place(str(parsed), listener=binder)
+            place = Place(str(parsed), parsed, listener=binder)
             self._start(place, binder.serve)
         else:
             bound = TRANSPORTS[parsed.scheme].listen(parsed, self._to_bind)
             if self._to_bind.use_fd is not None:  # it is taken
                 self._to_bind = evolve(self._to_bind, use_fd=None)
-            place = Place(bound.endpoint, listener=bound)
+            place = Place(bound.endpoint, canonical(endpoints.parse(bound.endpoint)), listener=bound)
             self._start(place, partial(listener.listen, self._owner, bound))
         self._monitors.report(Listening(endpoint=place.endpoint))
         return place.endpoint
@@ -226,19 +231,40 @@ class Socket(home.Resident, absent.Explaining):
     def connect(self, endpoint: str) -> None:
         """Connect to ``endpoint`` in the background, now and again whenever the connection is lost.
 
-        Returns at once; the peer need not be there yet. Raises `InvalidEndpoint` and `UnsupportedScheme`.
+        Returns at once; the peer need not be there yet. A second call for an endpoint makes a second connection with
+        some types of sockets; with others it changes nothing, and the log says so: docs/sockets.md lists them. Raises
+        `InvalidEndpoint` and `UnsupportedScheme`.
         """
         self._check_open()
         parsed = endpoints.parse(endpoint)
+        address = canonical(parsed)
+        if self._connects_once and (known := self._connected_to(address)) is not None:
+            self._say_once(known, endpoint)
+            return
         pipe = self._make_pipe(endpoint, True)
-        place = Place(endpoint, pipe=pipe)
+        place = Place(endpoint, address, pipe=pipe)
         if isinstance(parsed, endpoints.Inproc):
             self._start(place, inproc.Connecter(self._owner, endpoint, pipe).dial)
         else:
             TRANSPORTS[parsed.scheme].check(parsed, self.options)
             self._start(place, partial(dialer.dial, self._owner, parsed, pipe))
+        self._dialed.setdefault(address, []).append(place)
         self._pipes[pipe] = None
         self._pipe_added(pipe)
+
+    def _connected_to(self, address: Endpoint) -> Place | None:
+        """Return what connect() made for ``address``, unless disconnect() has undone it."""
+        return next((place for place in self._dialed.get(address, ()) if place.farewell is None), None)
+
+    def _say_once(self, place: Place, endpoint: str) -> None:
+        if not place.told:
+            place.told = True
+            log.warning(
+                "%s.connect(%r) changed nothing: the socket is connected to %s already, and connects there only once",
+                self._name,
+                endpoint,
+                place.endpoint,
+            )
 
     def unbind(self, endpoint: str) -> None:
         """Stop listening at ``endpoint``, as bind() returned it, and let the connections accepted there go.
@@ -251,10 +277,14 @@ class Socket(home.Resident, absent.Explaining):
             place.listener.stop_listening()
         else:
             place.listener.close()
-        self._retire(place, [pipe for pipe in self._pipes if pipe.endpoint == endpoint and not pipe.connecting])
+        accepted = [pipe for pipe in self._pipes if pipe.endpoint == place.endpoint and not pipe.connecting]
+        self._retire(place, accepted)
 
     def disconnect(self, endpoint: str) -> None:
-        """Undo one connect() to ``endpoint``. Flushes as unbind() does; what was received stays readable."""
+        """Undo one connect() that made a connection to ``endpoint``: the latest, if there are several.
+
+        Flushes as unbind() does. What was received stays readable, in order.
+        """
         place = self._find(endpoint, "connected", [each for each in self._places if each.pipe is not None])
         assert place.pipe is not None
         self._retire(place, [place.pipe])
@@ -285,9 +315,10 @@ class Socket(home.Resident, absent.Explaining):
     async def _hold(self, place: Place, work: Callable[[], Awaitable[None]]) -> None:
         try:
             with place.scope:
+                await self._until_first(place)
                 await work()
         finally:
-            self._places.remove(place)
+            self._remove(place)
             if place.farewell is not None:
                 place.farewell.cancel()
             if place.listener is not None:
@@ -297,6 +328,22 @@ class Socket(home.Resident, absent.Explaining):
                 self._forget(place.pipe, reasons.ENDPOINT_CLOSED)
             self._monitors.report(Closed(endpoint=place.endpoint))
             self._places_changed.unpark_all()
+
+    async def _until_first(self, place: Place) -> None:
+        """Wait while earlier connections to the same endpoint, which disconnect() has ended, flush what they hold.
+
+        A later connection would overtake them.
+        """
+        while leaving_before(place, self._dialed.get(place.address, ())):
+            await self._places_changed.park()
+
+    def _remove(self, place: Place) -> None:
+        self._places.remove(place)
+        if place.pipe is not None:
+            dialed = self._dialed[place.address]
+            dialed.remove(place)
+            if not dialed:
+                del self._dialed[place.address]
 
     # -- peers ---------------------------------------------------------------------------------------------
 

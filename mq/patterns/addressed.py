@@ -7,6 +7,7 @@ from typing import Any, Unpack
 
 import trio
 
+from ..endpoint import canonical, parse
 from ..errors import Unroutable
 from ..limits import ROUTING_ID
 from ..message import Message, as_bytes, shortened
@@ -141,6 +142,8 @@ class ByRoutingId(Addressed):
             raise ValueError(f"a routing id has 1 to {ROUTING_ID} bytes, got {len(routing_id)}")
         if routing_id in self._by_address:
             raise ValueError(f"the routing id {shortened(routing_id)} is taken by another peer of this socket")
+        if self._connects_once and self._connected_to(canonical(parse(endpoint))) is not None:
+            raise ValueError(f"the socket is connected to {endpoint} already: disconnect() first, to rename its peer")
         super().connect(endpoint)
         self._know(next(reversed(self._pipes)), routing_id)
 

@@ -24,6 +24,7 @@ class Dealer(Notices, RoundRobinMultipart, FairQueueMultipart, trio.abc.Channel[
     """Send to all connected peers in turn, and receive from all of them in turn."""
 
     socket_type = "DEALER"
+    _connects_once = True
 
 
 class Router(Notices, Sender, Service, FromNamed, trio.abc.Channel[bytes]):
@@ -41,6 +42,8 @@ class Router(Notices, Sender, Service, FromNamed, trio.abc.Channel[bytes]):
     def __init__(self, **options: Unpack[OptionArguments]) -> None:
         super().__init__(**options)
         self._mandatory = self.options.router_mandatory
+        # A peer that is a ROUTER too would turn away the second connection of the same name, again and again.
+        self._connects_once = bool(self.options.routing_id)
         # Within the process the inbox is the peer's outbox: for the notice to come first, it takes a queue of our own.
         self._translates = "connect" in self.options.router_notify
 

@@ -27,6 +27,7 @@ class Radio(Broadcast):
     """Send each message to the DISH peers that have joined its group. Cannot receive."""
 
     socket_type = "RADIO"
+    _connects_once = True
 
     def __init__(self, **options: Unpack[OptionArguments]) -> None:
         super().__init__(**options)
@@ -126,6 +127,7 @@ class Dish(Choosy, Labelled[bytes]):
     """Receive the messages for the groups it has joined, from all connected RADIO peers. Cannot send."""
 
     socket_type = "DISH"
+    _connects_once = True
 
     def __init__(self, **options: Unpack[OptionArguments]) -> None:
         super().__init__(**options)

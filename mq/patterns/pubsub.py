@@ -40,6 +40,8 @@ def requests_of(message: Message, *, only_first: bool) -> tuple[list[Subscribe |
 class Publisher(Topical):
     """What PUB and XPUB share: who has subscribed to what, and what follows from it for a message."""
 
+    _connects_once = True
+
     def __init__(self, **options: Unpack[OptionArguments]) -> None:
         super().__init__(**options)
         own = self.options
@@ -192,6 +194,7 @@ class Sub(Choosy, Subscriber):
     """Receive what begins with one of the subscribed topics, from all connected PUB and XPUB peers. Cannot send."""
 
     socket_type = "SUB"
+    _connects_once = True
     _translates = True
 
     def __init__(self, **options: Unpack[OptionArguments]) -> None:

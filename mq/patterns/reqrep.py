@@ -63,6 +63,7 @@ class Req(Notices, Sender, Requester, _InTurn, trio.abc.Channel[bytes]):
     """
 
     socket_type = "REQ"
+    _connects_once = True
     _translates = True
     _eager = True
     _instead = "request() may be called by many at once"
