@@ -123,7 +123,8 @@ class Options:
     # -- connections and the operating system --------------------------------------------------------------
 
     send_buffer: int | None = _option(None, checks.count_or_none(0), "ZMQ_SNDBUF", (
-        "Bytes that the kernel may hold for one peer to take. None: as the system chooses."))
+        "Bytes that the kernel may hold for one peer to take. None: as the system chooses; on ipc 2 MiB, or as much as "
+        "net.core.wmem_max allows."))
     receive_buffer: int | None = _option(None, checks.count_or_none(0), "ZMQ_RCVBUF", (
         "Bytes from one peer that the kernel may hold for us to read. None: as the system chooses."))
     tcp_keepalive: bool | None = _option(None, checks.flag_or_none, "ZMQ_TCP_KEEPALIVE", (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import math
 import os
@@ -64,6 +65,13 @@ _NUMBERS = {"SO_BUSY_POLL": 46} if sys.platform == "linux" else {}
 
 _LARGEST = 2**31 - 1
 
+_IPC_SEND_BUFFER = 2 * 1024 * 1024
+"""Bytes that the kernel may hold on an ipc connection, unless ``send_buffer`` says otherwise.
+
+The usual 208 KiB are a few large messages: writer and reader would sleep and wake each other for every one of them.
+The kernel caps this at net.core.wmem_max.
+"""
+
 
 def apply(sock: socket.socket, options: Options) -> None:
     """Set on a new ``sock`` what ``options`` want of the system. Raises OSError, which names the option."""
@@ -75,6 +83,9 @@ def apply(sock: socket.socket, options: Options) -> None:
 def apply_to_accepted(sock: socket.socket, options: Options) -> None:
     """The same for a socket that was accepted: its device is its listener's, and may not be set again."""
     _grant(sock, options, _BUFFERS)
+    if sock.family == socket.AF_UNIX and options.send_buffer is None:
+        with contextlib.suppress(OSError):  # a system that refuses so much keeps its own size
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _IPC_SEND_BUFFER)
     if sock.family != socket.AF_UNIX:
         _grant(sock, options, _TCP)
         _grant(sock, options, _SERVICE[sock.family])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -62,6 +63,13 @@ async def test_buffers_are_set_on_ipc_sockets_too(
     options: dict[str, Any], level: int, number: int, value: int, tmp_path: Any, deadline: None
 ) -> None:
     found = await settings(f"ipc://{tmp_path}/socket", options, level, number)
+    assert found == {"listening": [value], "accepted": [value], "connecting": [value]}
+
+
+async def test_ipc_connections_hold_more_than_the_kernel_s_default(tmp_path: Any, deadline: None) -> None:
+    allowed = int(Path("/proc/sys/net/core/wmem_max").read_text())
+    value = 2 * min(2 * 1024 * 1024, allowed)
+    found = await settings(f"ipc://{tmp_path}/socket", {}, socket.SOL_SOCKET, socket.SO_SNDBUF)
     assert found == {"listening": [value], "accepted": [value], "connecting": [value]}
 
 
