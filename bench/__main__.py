@@ -11,6 +11,7 @@ import attrs
 import trio
 
 from bench import inproc, latency, memory, patterns, throughput
+from bench.compiled import NotCompiled
 from bench.report import Line, lines, write_json
 from bench.scenario import Scenario
 from bench.turn import BrokenRun, take_turn
@@ -78,13 +79,22 @@ def chosen(pattern: str | None) -> list[Scenario]:
     return [each for each in SCENARIOS if fnmatch.fnmatchcase(each.name, f"*{pattern or ''}*")]
 
 
-async def play(scenario: Scenario, index: int, progress: Progress, *, quick: bool) -> list[Line]:
+async def play(
+    scenario: Scenario, index: int, progress: Progress, *, quick: bool
+) -> tuple[list[Line], dict[str, NotCompiled]]:
+    """Return a line for each comparison, and why the lines of some rivals are missing."""
     turns: dict[str, list[dict[str, float]]] = {library: [] for library in scenario.libraries}
+    missing: dict[str, NotCompiled] = {}
     for turn in range(1, progress.rounds + 1):
         for library, metrics in turns.items():
+            if library in missing:
+                continue
             progress.note(index, scenario, turn, library)
-            metrics.append(await take_turn(scenario, library, quick=quick))
-    return lines(scenario, turns)
+            try:
+                metrics.append(await take_turn(scenario, library, quick=quick))
+            except NotCompiled as reason:
+                missing[library] = reason
+    return lines(scenario, turns), missing
 
 
 async def run(options: argparse.Namespace) -> int:
@@ -94,7 +104,7 @@ async def run(options: argparse.Namespace) -> int:
     try:
         for index, scenario in enumerate(options.scenarios, 1):
             try:
-                played = await play(scenario, index, progress, quick=options.quick)
+                played, missing = await play(scenario, index, progress, quick=options.quick)
             except BrokenRun as failure:
                 broken.append(scenario.name)
                 progress.erase()
@@ -102,7 +112,8 @@ async def run(options: argparse.Namespace) -> int:
             else:
                 report += played
                 progress.erase()
-                print(*played, sep="\n", flush=True)
+                said = [f"{scenario.name:<24} MISSING: {rival}: {reason}" for rival, reason in missing.items()]
+                print(*played, *said, sep="\n", flush=True)
     finally:
         progress.erase()
     if options.json is not None:

@@ -89,7 +89,8 @@ def line(scenario: Scenario, comparison: Comparison, turns: Turns) -> Line:
 
 
 def lines(scenario: Scenario, turns: Turns) -> list[Line]:
-    return [line(scenario, comparison, turns) for comparison in scenario.comparisons]
+    """Return a line for each comparison with a rival that played."""
+    return [line(scenario, comparison, turns) for comparison in scenario.comparisons if turns[comparison.rival]]
 
 
 def write_json(file: Path, report: Sequence[Line], **facts: object) -> None:

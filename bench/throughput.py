@@ -4,9 +4,10 @@ PULL binds and PUSH connects. Both libraries use their default options, so both 
 warm-up messages, the receiver says "go". The receiver measures the time from the first message that it receives to the
 last. It checks the size of each message and the bodies of the first and the last. pyzmq uses a plain blocking loop of
 `send(body)` and `recv()` (copy=True, the default), with the methods bound to local names. mq uses the same loop with
-`await`.
+`await`. Over tcp there is also a C program, which calls zmq_send() and zmq_msg_recv() for each message.
 """
 
+from bench.compiled import IN_C
 from bench.scenario import MINIMUM, Comparison, Scenario, Target, readable
 
 #            size, minimum ratio over tcp and ipc, messages per round, the same with --quick
@@ -26,7 +27,10 @@ SCENARIOS = tuple(
         count=count,
         quick_count=quick_count,
         warm_up=quick_count // 3,
-        comparisons=[Comparison("rate", "/s", "pyzmq", Target(MINIMUM, least[index]))],
+        comparisons=[
+            Comparison("rate", "/s", "pyzmq", Target(MINIMUM, least[index])),
+            *([Comparison("rate", "/s", IN_C)] if transport == "tcp" else []),
+        ],
     )
     for index, transport in enumerate(("tcp", "ipc"))
     for size, least, count, quick_count in WORKLOADS

@@ -11,6 +11,7 @@ from tempfile import TemporaryDirectory
 import attrs
 import trio
 
+from bench import compiled
 from bench.peer import RESULT
 from bench.scenario import FEWER, OURS_WITH_FEWER, Scenario
 from bench.task import Task
@@ -96,7 +97,7 @@ async def started(name: str, command: Sequence[str], errors: Path) -> AsyncItera
 
 
 async def take_turn(scenario: Scenario, library: str, *, quick: bool) -> dict[str, float]:
-    """Run the scenario once with one library, and return its metrics. Raises BrokenRun."""
+    """Run the scenario once with one library, and return its metrics. Raises BrokenRun and NotCompiled."""
     count = scenario.quick_count if quick else scenario.count
     peers: list[Peer] = []
     with TemporaryDirectory(prefix="bench-") as directory:
@@ -109,9 +110,13 @@ async def take_turn(scenario: Scenario, library: str, *, quick: bool) -> dict[st
             scenario.topics,
             scenario.window,
         )
+        program = await compiled.program(directory) if library == compiled.IN_C else None
         async with contextlib.AsyncExitStack() as stack:
             for role in scenario.roles:
-                command = [sys.executable, "-m", "bench.peer", library, role, json.dumps(attrs.asdict(task))]
+                if program is None:
+                    command = [sys.executable, "-m", "bench.peer", library, role, json.dumps(attrs.asdict(task))]
+                else:
+                    command = [*compiled.command(program, role, task)]
                 errors = Path(directory, f"{role}.errors")
                 peers.append(await stack.enter_async_context(started(f"{library}'s {role}", command, errors)))
             await attend_all(peers)

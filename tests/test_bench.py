@@ -10,7 +10,8 @@ import attrs
 import pytest
 import trio
 
-from bench.__main__ import SCENARIOS, chosen
+from bench.__main__ import SCENARIOS, Progress, chosen, play
+from bench.compiled import IN_C, NotCompiled
 from bench.report import Line, lines, quantity
 from bench.scenario import MAXIMUM, MINIMUM, Comparison, Scenario, Target
 from bench.task import Task
@@ -94,6 +95,24 @@ async def test_a_turn_moves_its_messages_between_two_processes(library: str) -> 
     metrics = await take_turn(scenario(), library, quick=True)
     assert metrics.keys() == {"rate"}
     assert metrics["rate"] > 0
+
+
+async def test_a_c_program_takes_its_turn_where_it_can_be_compiled() -> None:
+    try:
+        metrics = await take_turn(scenario(), IN_C, quick=True)
+    except NotCompiled as reason:
+        pytest.skip(str(reason))
+    assert metrics["rate"] > 0
+
+
+async def test_the_rows_against_a_c_program_say_why_they_are_missing(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    row = scenario(Comparison("rate", "/s", IN_C))
+    played, missing = await play(row, 1, Progress(1, rounds=2, visible=False), quick=True)
+    assert played == []
+    assert str(missing[IN_C]) == "there is no C compiler; install one, such as Debian's gcc"
 
 
 async def test_a_turn_whose_peer_fails_is_broken_and_shows_why() -> None:
