@@ -1,12 +1,12 @@
 """Supervised actors for Trio: in tasks, threads and processes, over mq."""
 
-from actors.actor import Actor, concurrent
 from actors.errors import (
     ActorDied,
     ChildExists,
     ChildRunning,
     Error,
     NoSuchChild,
+    PipelineError,
     RemoteError,
     RemoteTraceback,
     RestartsExhausted,
@@ -14,9 +14,16 @@ from actors.errors import (
     StartFailed,
     UnknownMessage,
 )  # fmt: skip
-from actors.messages import Down
-from actors.pipeline import Pipeline
-from actors.reasons import (
+from actors.life.actor import Actor, concurrent
+from actors.nodes.references import Ref
+from actors.nodes.streams import Stream
+from actors.pipelines.pipeline import Pipeline
+from actors.pipelines.stage import Progress, Report, Stage
+from actors.services.run import run
+from actors.supervision.root import Root, open_supervisor
+from actors.supervision.supervisor import ChildInfo, Counts
+from actors.values.messages import Down
+from actors.values.reasons import (
     Crashed,
     Exited,
     Killed,
@@ -27,13 +34,7 @@ from actors.reasons import (
     Signal,
     StartTimeout,
 )  # fmt: skip
-from actors.ref import Ref
-from actors.root import Root, open_supervisor
-from actors.run import run
-from actors.spec import Backoff, Child, Supervisor
-from actors.stage import PipelineError, Progress, Report, Stage
-from actors.stream import Stream
-from actors.supervisor import ChildInfo, Counts
+from actors.values.spec import Backoff, Child, Supervisor
 
 __all__ = [
     "Actor", "ActorDied", "Backoff", "Child", "ChildExists", "ChildInfo", "ChildRunning", "Counts",

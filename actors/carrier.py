@@ -16,8 +16,8 @@ from attrs import Factory, define
 
 import mq
 from actors.codec import decode, encode
-from actors.messages import Address, Message
 from actors.scopes import open_nursery
+from actors.values.messages import Address, Message
 
 log = logging.getLogger("actors")
 

@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from actors.errors import Error, SpecError
-from actors.run import run
-from actors.spec import Child, Spec, Supervisor
+from actors.services.run import run
+from actors.values.spec import Child, Spec, Supervisor
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -7,8 +7,8 @@ directory.
 import pickle
 from typing import Any
 
-from actors import messages
-from actors.messages import Message
+from actors.values import messages
+from actors.values.messages import Message
 
 KINDS: tuple[type[Any], ...] = (
     messages.Call, messages.Cast, messages.Reply, messages.Raised, messages.Item, messages.End,

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import reprlib
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from actors.reasons import Reason
+    from actors.values.reasons import Reason
 
 
 class Error(Exception):
@@ -79,6 +80,26 @@ class SpecError(Error, ValueError):
 
 class UnknownMessage(Error, AttributeError):
     """The actor's class has no public async method of that name."""
+
+
+class PipelineError(Error):
+    """A stage, the sink or the source failed; what it raised is the __cause__.
+
+    `stage` is the stage's name, "sink" or "source"; `item` is what the source gave, `index` its number
+    from 0 (None and the number of items read when the source itself failed).
+    """
+
+    def __init__(self, stage: str, item: Any, index: int, why: str) -> None:
+        super().__init__(stage, item, index, why)
+        self.stage = stage
+        self.item = item
+        self.index = index
+        self.why = why
+
+    def __str__(self) -> str:
+        if self.stage == "source":
+            return f"the source failed after {self.index} items: {self.why}"
+        return f"{self.stage} failed on item {self.index} ({reprlib.repr(self.item)}): {self.why}"
 
 
 class RemoteError(Error):

@@ -6,7 +6,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from actors.ledger import Entry, Ledger
+from actors.protocols.ledger import Entry, Ledger
 
 workers = st.integers(0, 2)
 stages = st.integers(0, 1)

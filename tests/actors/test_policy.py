@@ -4,11 +4,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from actors import policy
-from actors.failure import Failure
-from actors.policy import Again, Budget, GiveUp, Leave, Member, Remove
-from actors.reasons import Crashed, Exited, Killed, Lost, Normal, Shutdown, Signal, StartTimeout
-from actors.spec import AT_ONCE, Backoff
+from actors.protocols import policy
+from actors.protocols.policy import Again, Budget, GiveUp, Leave, Member, Remove
+from actors.values.failure import Failure
+from actors.values.reasons import Crashed, Exited, Killed, Lost, Normal, Shutdown, Signal, StartTimeout
+from actors.values.spec import AT_ONCE, Backoff
 
 REASONS = [
     Normal(), Shutdown(), Crashed(Failure.of(ValueError())), Signal(9), Exited(3), Killed(), Lost(), StartTimeout(1),

@@ -206,6 +206,51 @@ def imports_at_run_time(name: str, path: Path) -> Iterator[str]:
 
 # -- actors ------------------------------------------------------------------------------------------------
 
+ROOMS_OF_ACTORS = {
+    "errors": "values",
+    "values": "values",
+    "protocols": "protocols",
+    "scopes": "carrier",
+    "codec": "carrier",
+    "carrier": "carrier",
+    "nodes": "nodes",
+    "life": "life",
+    "places": "places",
+    "supervision": "supervision",
+    "pipelines": "pipelines",
+    "services": "services",
+    "cli": "surface",
+    "__main__": "surface",
+    "__init__": "surface",
+}
+"""The room of each file and folder that lies directly in actors/."""
+
+FLOORS_OF_ACTORS = [
+    "values", "protocols", "carrier", "nodes", "life", "places", "supervision", "pipelines", "services", "surface",
+]  # fmt: skip
+"""The rooms of actors/ from the bottom up: each may import itself and those before it."""
+
+
+@pytest.mark.parametrize("module", ACTORS)
+def test_a_module_of_actors_imports_from_its_own_room_and_those_below(module: str) -> None:
+    floor = FLOORS_OF_ACTORS.index(ROOMS_OF_ACTORS[module.split(".")[1]])
+    for imported in imports(module, ACTORS[module]):
+        if imported.split(".")[0] != "actors":
+            continue
+        target = module_of(imported)
+        below = FLOORS_OF_ACTORS.index(ROOMS_OF_ACTORS[target.split(".")[1]])
+        assert below <= floor, f"{module} imports {target}, which is above it"
+
+
+@pytest.mark.parametrize("module", ACTORS)
+def test_values_and_protocols_of_actors_know_no_io(module: str) -> None:
+    if ROOMS_OF_ACTORS[module.split(".")[1]] not in ("values", "protocols"):
+        return
+    for imported in imports(module, ACTORS[module]):
+        top = imported.split(".")[0]
+        assert top not in IO - {"secrets", "signal"}, f"{module} imports {top}"
+        assert top in {"actors", "attrs", *sys.stdlib_module_names}, f"{module} imports {top}"
+
 
 @pytest.mark.parametrize("module", ACTORS)
 def test_only_the_carrier_of_actors_imports_mq(module: str) -> None:

@@ -1,0 +1,1 @@
+"""How does one incarnation of an actor live?"""

@@ -1,0 +1,128 @@
+"""What does a user write? A class whose public async methods are the messages."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
+
+import trio
+
+from actors.nodes import references
+from actors.nodes.references import Ref
+from actors.values.reasons import Normal, Reason
+
+if TYPE_CHECKING:
+    from actors.nodes.node import Node
+    from actors.values.messages import Context
+
+F = TypeVar("F", bound=Callable[..., Any])
+HOOKS = ("started", "stopping", "find")
+
+
+def concurrent(method: F) -> F:
+    """Mark a message that may run beside others: it does not wait for its turn and keeps nobody waiting."""
+    method.__concurrent__ = True  # type: ignore[attr-defined]
+    return method
+
+
+class Actor:
+    """The base of all actors.
+
+    Public async methods are the messages; public async generators are messages with a streamed reply.
+    Messages are handled one at a time, in the order each sender sent them, so plain attributes are safe
+    state. Two kinds run beside the others, taking turns with them only where they await: streams, which
+    may last, and methods marked `@actors.concurrent`.
+
+    `__init__` runs in the place where the actor lives; then `started`, and with its return the actor is
+    ready. `stopping` runs when it is asked to stop, when it ends itself with `self.stop()` and when it
+    crashes, but not when it is killed. An exception in a call goes to its caller; one in a cast, a hook or a
+    task of `self.nursery` crashes the actor and its supervisor decides.
+    """
+
+    messages: ClassVar[dict[str, bool]] = {}  # name -> is it a stream?
+    _life: Life
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        cls.messages = {
+            name: inspect.isasyncgenfunction(method)
+            for name, method in inspect.getmembers(cls, inspect.isfunction)
+            if not name.startswith("_") and name not in HOOKS and _is_async(method)
+        }
+        taken = sorted(name for name in cls.messages if name in RESERVED)
+        if taken:
+            raise TypeError(f"{cls.__name__}: references use {', '.join(taken)} themselves; choose another name")
+
+    async def started(self) -> None:
+        """Get ready: open files, start tasks in `self.nursery`. The supervisor waits for this to return."""
+
+    async def stopping(self) -> None:
+        """Clean up. No further message will come; the nursery's tasks are cancelled afterwards."""
+
+    @property
+    def ref(self) -> Ref[Any]:
+        """The reference to this actor, to hand to others."""
+        return self._life.ref
+
+    @property
+    def name(self) -> str:
+        """Its path in the tree, such as "root/bank/ann"."""
+        return self._life.context.name
+
+    @property
+    def nursery(self) -> trio.Nursery:
+        """For tasks beside the messages; they live as long as the actor, and crash it when they raise."""
+        return self._life.nursery
+
+    def stop(self) -> None:
+        """End after the current message, as a clean exit; messages still waiting find their actor dead."""
+        self._life.stop()
+
+    async def find(self, path: str) -> Ref[Any]:
+        """The actor called "name" or "supervisor/name": a sibling first, then upwards. Raises NoSuchChild."""
+        return await references.find(self._life.context.lineage, self._life.node, path)
+
+
+def _is_async(method: Any) -> bool:
+    return inspect.iscoroutinefunction(method) or inspect.isasyncgenfunction(method)
+
+
+RESERVED = frozenset(name for name in dir(Ref) if not name.startswith("_"))
+
+
+class Life:
+    """What an actor knows of itself while it runs."""
+
+    nursery: trio.Nursery
+
+    def __init__(self, context: Context, node: Node) -> None:
+        self.context = context
+        self.node = node
+        self.messages: dict[str, bool] = {}
+        self.serve = trio.Event()
+        self.stopped = trio.Event()
+        self.ending: Reason | None = None
+
+    @property
+    def ref(self) -> Ref[Any]:
+        me = self.context
+        return Ref(me.name, me.uid, me.mailbox, me.lineage, self.messages, self.node)
+
+    def stop(self) -> None:
+        self.end(Normal())
+
+    def end(self, reason: Reason) -> None:
+        """End after the current message, for this reason unless it was stopped before."""
+        if not self.stopped.is_set():
+            self.ending = reason
+            self.stopped.set()
+
+
+def born(cls: type[Actor], args: tuple[Any, ...], kwargs: dict[str, Any], life: Life) -> Actor:
+    """Make an actor that knows itself already in its `__init__`."""
+    actor = cls.__new__(cls, *args, **kwargs)
+    actor._life = life
+    life.messages = cls.messages
+    cls.__init__(actor, *args, **kwargs)
+    return actor

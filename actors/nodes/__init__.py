@@ -1,0 +1,1 @@
+"""How does a message get there, and who hears of a death?"""

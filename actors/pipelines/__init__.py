@@ -1,0 +1,1 @@
+"""How do items pass through workers?"""

@@ -1,0 +1,234 @@
+"""How is one run of a pipeline driven? One task reads, a few per worker feed it, one delivers."""
+
+import inspect
+from collections.abc import AsyncGenerator, AsyncIterable, Callable, Iterable
+from contextlib import ExitStack, aclosing
+from typing import Any
+
+import trio
+
+from actors.errors import ActorDied, PipelineError, StartFailed
+from actors.nodes.references import Ref
+from actors.pipelines.stage import Plan, Progress, Report, describe
+from actors.pipelines.worker import Function, Shelved, Worker, shelved
+from actors.protocols.ledger import Entry, Ledger
+from actors.protocols.policy import Budget
+from actors.scopes import open_nursery
+from actors.supervision.root import Root, open_supervisor
+from actors.values.reasons import Exited, Lost, Signal
+from actors.values.spec import Child
+
+KEPT_ERRORS = 100
+
+
+class Run:
+    """One run of a pipeline: a task that reads, a few per worker that feed it, and one that delivers."""
+
+    def __init__(self, plan: Plan) -> None:
+        self.plan = plan
+        self.begun = self.ended = False
+        self.ledger = Ledger(len(plan.stages), plan.room, plan.redeliveries, plan.ordered)
+        self.delivered = self.failed = self.restarts = 0
+        self.errors: list[PipelineError] = []
+        self.early_deaths = Budget(plan.intensity, plan.period)
+        self.reading = trio.CancelScope()
+        # Who waits for what: the reader for room, the feeders of each stage for items, delivery for results.
+        self.room = trio.lowlevel.ParkingLot()
+        self.items = [trio.lowlevel.ParkingLot() for _ in plan.stages]
+        self.results = trio.lowlevel.ParkingLot()
+
+    def stop(self) -> None:
+        self.reading.cancel()
+
+    def statistics(self) -> Progress:
+        return Progress(**self._numbers())
+
+    async def go(self, sink: Callable[[Any], Any]) -> Report:
+        plan = self.plan
+        try:
+            with ExitStack() as shelf:
+                # A lambda cannot travel, and to a worker of this process it need not.
+                functions: list[Function | Shelved] = [
+                    stage.function if stage.place == "process" else shelf.enter_context(shelved(stage.function))
+                    for stage in plan.stages
+                ]
+                async with (
+                    open_supervisor(intensity=plan.intensity, period=plan.period) as supervisor,
+                    open_nursery() as nursery,
+                ):
+                    for number, stage in enumerate(plan.stages):
+                        for worker in range(stage.workers):
+                            nursery.start_soon(self._employ, supervisor, functions[number], number, worker)
+                    nursery.start_soon(self._read)
+                    await self._deliver(sink)
+                    nursery.cancel_scope.cancel()
+        finally:
+            self.ended = True
+        return Report(**self._numbers(), errors=tuple(self.errors))
+
+    async def _read(self) -> None:
+        """Admit one item after another, each asked for only when there is room for it."""
+        with self.reading:
+            async with aclosing(_each(self.plan.source)) as items:
+                while not self.reading.cancel_called:
+                    while not self.ledger.has_room:
+                        await self.room.park()
+                    try:
+                        item = await anext(items)
+                    except StopAsyncIteration:
+                        break
+                    except Exception as error:
+                        number = self.ledger.admitted
+                        raise PipelineError("source", None, number, describe(error)) from error
+                    self.ledger.admit(item)
+                    self._wake(0)
+        self.ledger.close()
+        self.results.unpark()
+
+    async def _employ(
+        self, supervisor: Root, function: Function | Shelved, number: int, worker: int
+    ) -> None:
+        """Start one worker, and keep as many batches on their way to it as its stage gives credit."""
+        stage = self.plan.stages[number]
+        name = f"{number}.{stage.name}.{worker}".replace("/", "_")
+        own_process = stage.place == "process"
+        ref = await self._start(supervisor, Child(Worker, function, own_process, place=stage.place, name=name))
+        async with ref.monitor() as deaths, open_nursery() as nursery:
+            for _ in range(stage.credit):
+                nursery.start_soon(self._feed, ref, number, worker)
+            async for death in deaths:
+                self.restarts += not death.final
+                self._tell()
+
+    async def _start(self, supervisor: Root, worker: Child) -> Ref[Worker]:
+        """Start one worker, and again when it is killed before it serves: that says nothing of its function."""
+        while True:
+            try:
+                return await supervisor.start(worker)
+            except StartFailed as failed:
+                allowed, self.early_deaths = self.early_deaths.spend(trio.current_time())
+                if not (allowed and isinstance(failed.reason, Signal | Exited | Lost)):
+                    raise
+            self.restarts += 1
+            self._tell()
+
+    async def _feed(self, ref: Ref[Worker], number: int, worker: int) -> None:
+        """One batch after another: take it, let the worker run it, enter what came of it."""
+        while True:
+            entries = self.ledger.take(number, worker, self.plan.stages[number].batch)
+            if not entries:
+                await self.items[number].park()
+                continue
+            suspect = entries[0].suspect
+            try:
+                outcomes = await ref.run([entry.value for entry in entries])
+            except Exception as error:
+                self._lost(number, worker, entries, error)
+            else:
+                for entry, (value, failure) in zip(entries, outcomes, strict=True):
+                    if failure is None:
+                        self._finished(number, worker, entry, value)
+                    else:
+                        self._failed(number, worker, entry, failure.exception())
+            if suspect:
+                self.items[number].unpark_all()
+
+    def _finished(self, number: int, worker: int, entry: Entry, value: Any) -> None:
+        if self.ledger.finish(number, worker, entry.index, value):
+            if entry.stage < len(self.items):
+                self._wake(entry.stage)
+            else:
+                self.results.unpark()
+
+    def _failed(self, number: int, worker: int, entry: Entry, cause: BaseException, why: str = "") -> None:
+        stage = self.plan.stages[number].name
+        error = PipelineError(stage, entry.item, entry.index, why or describe(cause))
+        error.__cause__ = cause
+        if self.plan.on_error == "raise":
+            raise error
+        self.ledger.fail(number, worker, entry.index, error)
+        self.results.unpark()
+
+    def _lost(self, number: int, worker: int, entries: list[Entry], error: Exception) -> None:
+        """The worker died, or the call could not travel; in a batch nobody knows because of which item."""
+        if not isinstance(error, ActorDied) and len(entries) == 1:
+            self._failed(number, worker, entries[0], error)
+            return
+        for entry in self.ledger.lose(number, worker, [entry.index for entry in entries]):
+            self._failed(number, worker, entry, error, f"its worker died {entry.deaths} times: {error}")
+        self._tell()
+        self._wake(number)
+
+    async def _deliver(self, sink: Callable[[Any], Any]) -> None:
+        """Give the sink one result after another, and on_error the failures at their place."""
+        while not self.ledger.done:
+            entry = self.ledger.next_ready()
+            if entry is None:
+                await self.results.park()
+                continue
+            if entry.error is None:
+                try:
+                    await _call(sink, entry.value)
+                except Exception as error:
+                    entry.error = PipelineError("sink", entry.item, entry.index, describe(error))
+                    entry.error.__cause__ = error
+            if entry.error is None:
+                self.delivered += 1
+            else:
+                await self._report(entry.error)
+            self.ledger.settle()
+            self.room.unpark()
+            self._tell()
+
+    async def _report(self, error: PipelineError) -> None:
+        on_error = self.plan.on_error
+        if on_error == "raise":
+            raise error
+        self.failed += 1
+        if len(self.errors) < KEPT_ERRORS:
+            self.errors.append(error)
+        if callable(on_error):
+            await _call(on_error, error)
+
+    def _wake(self, number: int) -> None:
+        """There may be something to take; a suspect is not for everyone, so all must look."""
+        if self.ledger.suspects:
+            self.items[number].unpark_all()
+        else:
+            self.items[number].unpark()
+
+    def _tell(self) -> None:
+        if self.plan.progress is not None:
+            self.plan.progress(self.statistics())
+
+    def _numbers(self) -> dict[str, int]:
+        ledger = self.ledger
+        return {
+            "read": ledger.admitted,
+            "delivered": self.delivered,
+            "failed": self.failed,
+            "in_flight": ledger.live,
+            "redelivered": ledger.redelivered,
+            "duplicates": ledger.duplicates,
+            "restarts": self.restarts,
+        }
+
+
+async def _each(source: Iterable[Any] | AsyncIterable[Any]) -> AsyncGenerator[Any]:
+    if inspect.isasyncgen(source):
+        async with aclosing(source):
+            async for item in source:
+                yield item
+    elif isinstance(source, AsyncIterable):
+        async for item in source:
+            yield item
+    else:
+        for item in source:
+            yield item
+            await trio.lowlevel.checkpoint()
+
+
+async def _call(function: Callable[[Any], Any], value: Any) -> None:
+    result = function(value)
+    if inspect.isawaitable(result):
+        await result

@@ -1,0 +1,1 @@
+"""Where does an actor run?"""

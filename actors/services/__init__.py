@@ -1,0 +1,1 @@
+"""How does a tree run as a program?"""

@@ -1,0 +1,1 @@
+"""When does a child start and stop?"""

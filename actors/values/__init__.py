@@ -1,0 +1,1 @@
+"""What is said and described: frozen values, no I/O."""
