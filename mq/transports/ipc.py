@@ -1,32 +1,29 @@
 """How do bytes travel between processes of one machine? Unix sockets: paths and Linux's abstract names.
 
-libzmq removes whatever stands at the path it binds. Here a path with a live owner is never taken, and one
-whose owner is dead is taken over: a connection attempt tells them apart, under a lock on the directory, so that
-two processes cannot both find the owner dead.
+libzmq removes whatever stands at the path that it binds. Here `paths` says whose a path is.
 """
 
 from __future__ import annotations
 
-import contextlib
 import errno
-import fcntl
 import os
 import shutil
 import socket
-import stat
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import partial
 
 from ..endpoint import IPC_PATH_LIMIT, Ipc
 from ..errors import InvalidEndpoint
 from ..options import Options
-from . import socket_options, sockets
+from . import paths, socket_options, sockets
 from .admission import by_process, credentials
 from .rounds import Rounds
 
-_TAKEN = "a live process listens there; stop it, or bind another path or 'ipc://*'"
+_ADVICE = sockets.ADVICE | {
+    errno.EADDRINUSE: "a live process listens there; stop it, or bind another path or 'ipc://*'"
+}
 
 
 class IpcTransport:
@@ -41,7 +38,7 @@ class IpcTransport:
                 return sockets.SocketListener(sock, _endpoint_of(sock.getsockname()), prepare)
             sock, endpoint, clean_up = _bind(endpoint, options)
         except OSError as error:
-            raise sockets.bind_error(endpoint.text, error, _TAKEN if error.errno == errno.EADDRINUSE else "") from None
+            raise sockets.bind_error(endpoint.text, error, _ADVICE) from None
         return sockets.SocketListener(sock, str(endpoint), prepare, clean_up)
 
     def check(self, endpoint: Ipc, options: Options) -> None:
@@ -56,7 +53,13 @@ class IpcTransport:
         except BaseException:
             sock.close()
             raise
-        stream = await sockets.connect(sock, address, str(endpoint))
+        try:
+            stream = await sockets.connect(sock, address, str(endpoint))
+        except OSError as error:
+            reason = "" if endpoint.abstract else paths.why_not_reached(endpoint.path)
+            if not reason:
+                raise
+            raise OSError(error.errno, f"{error.strerror}: {reason}") from None
         stream.peer = _describe(sock)
         return stream
 
@@ -75,9 +78,11 @@ def _bind(endpoint: Ipc, options: Options) -> tuple[socket.socket, Ipc, Callable
         elif endpoint.wildcard:
             endpoint, clean_up = _bind_chosen(sock)
         else:
-            clean_up = _bind_path(sock, endpoint)
+            clean_up = paths.bind(sock, endpoint.path)
         sock.listen(options.backlog)
     except BaseException:
+        if clean_up is not None:
+            clean_up()
         sock.close()
         raise
     return sock, endpoint, clean_up
@@ -102,57 +107,12 @@ def _bind_chosen(sock: socket.socket) -> tuple[Ipc, Callable[[], None]]:
     if len(os.fsencode(path)) > IPC_PATH_LIMIT:
         shutil.rmtree(directory)
         raise OSError(errno.ENAMETOOLONG, f"the temporary directory {directory!r} is too long for a Unix socket")
-    sock.bind(path)
-    return Ipc(path), lambda: shutil.rmtree(directory, ignore_errors=True)
-
-
-def _bind_path(sock: socket.socket, endpoint: Ipc) -> Callable[[], None]:
-    with _locked(os.path.dirname(endpoint.path) or "."):
-        try:
-            sock.bind(endpoint.path)
-        except OSError as error:
-            if error.errno != errno.EADDRINUSE:
-                raise
-            _remove_dead(endpoint)
-            sock.bind(endpoint.path)
-        status = os.stat(endpoint.path)
-        # Nobody may find us bound and not yet listening: that looks dead.
-        sock.listen(1)
-    path = os.path.abspath(endpoint.path)  # now: the working directory may be another one later
-    return lambda: _remove_own(path, (status.st_dev, status.st_ino))
-
-
-@contextlib.contextmanager
-def _locked(directory: str) -> Iterator[None]:
-    handle = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
     try:
-        fcntl.flock(handle, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(handle)
-
-
-def _remove_dead(endpoint: Ipc) -> None:
-    """Remove the file of a socket that nobody listens on. Raises OSError for anything else."""
-    if not stat.S_ISSOCK(os.stat(endpoint.path).st_mode):
-        raise OSError(errno.EEXIST, "there is a file that is not a socket; bind another path, or remove it")
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
-        probe.setblocking(False)
-        try:
-            probe.connect(endpoint.path)
-        except ConnectionRefusedError:
-            os.unlink(endpoint.path)
-            return
-        except BlockingIOError:
-            pass  # a full backlog: alive and busy
-    raise OSError(errno.EADDRINUSE, os.strerror(errno.EADDRINUSE))
-
-
-def _remove_own(path: str, identity: tuple[int, int]) -> None:
-    with contextlib.suppress(OSError):
-        status = os.stat(path)
-        if (status.st_dev, status.st_ino) == identity:
-            os.unlink(path)
+        sock.bind(path)
+    except BaseException:
+        shutil.rmtree(directory)
+        raise
+    return Ipc(path), lambda: shutil.rmtree(directory, ignore_errors=True)
 
 
 def _prepare(options: Options, admit: Callable[[str, socket.socket], None], sock: socket.socket) -> str:

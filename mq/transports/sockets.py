@@ -6,7 +6,7 @@ import errno
 import os
 import select
 import socket
-from collections.abc import Awaitable, Callable, Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from functools import partial
 from time import perf_counter
 
@@ -99,8 +99,9 @@ class SocketListener:
                 raise
 
     def close(self) -> None:
-        if close(self._sock) and self._on_close is not None:
-            self._on_close()
+        if self._sock.fileno() != -1 and self._on_close is not None:
+            self._on_close()  # first: once it is closed, another process may have its path
+        close(self._sock)
 
 
 def close(sock: socket.socket) -> bool:
@@ -155,17 +156,19 @@ def adopt(options: Options, families: Collection[int]) -> socket.socket:
     return sock
 
 
-def bind_error(endpoint: str, error: OSError, advice: str = "") -> BindError:
-    """Return the error for an address that cannot be bound, with what to do about it."""
-    if not advice:
-        advice = _ADVICE.get(error.errno or 0, "")
-    reason = error.strerror or str(error)
-    return BindError(error.errno, f"cannot bind {endpoint!r}: {reason}{': ' if advice else ''}{advice}")
-
-
-_ADVICE = {
+ADVICE = {
     errno.EADDRINUSE: "another socket listens there; stop it, or let the system choose with port '*'",
     errno.EADDRNOTAVAIL: "that address is not one of this machine's; use '*' to listen on all of them",
     errno.EACCES: "not permitted; ports below 1024 need a privilege, paths need a directory you may write to",
     errno.ENOENT: "its directory does not exist; create it first",
 }
+"""What to do about an error of the system's when binding."""
+
+
+def bind_error(endpoint: str, error: OSError, advice: Mapping[int, str] = ADVICE) -> BindError:
+    """Return the error for an ``endpoint`` that cannot be bound, with what to do about it."""
+    code = error.errno or 0
+    reason = error.strerror or str(error)
+    if reason == os.strerror(code) and code in advice:  # a text of our own has its advice in it
+        reason = f"{reason}: {advice[code]}"
+    return BindError(error.errno, f"cannot bind {endpoint!r}: {reason}")

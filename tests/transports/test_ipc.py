@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
 import signal
 import socket
@@ -10,6 +11,9 @@ import stat
 import subprocess
 import sys
 import tempfile
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -201,20 +205,84 @@ async def test_what_is_no_socket_is_left_alone(tmp_path: Path, what: str, deadli
             path.symlink_to(tmp_path / "content")
     before = path.lstat()
     async with mq.Pull() as pull:
-        with pytest.raises(mq.BindError, match="not a socket; bind another path, or remove it") as caught:
+        advice = "bind a path in it" if what == "directory" else "bind another path, or remove it"
+        with pytest.raises(mq.BindError, match=f"not a socket; {advice}") as caught:
             pull.bind(f"ipc://{path}")
         assert str(path) in str(caught.value)
     assert path.lstat() == before
+    assert ".precious.lock" not in os.listdir(tmp_path)
+
+
+async def test_a_device_is_told_from_what_may_be_removed(deadline: None) -> None:
+    async with mq.Pull(reconnect_interval=0.01) as pull, pull.monitor() as events:
+        with pytest.raises(mq.BindError, match=r"a device is there, which is not a socket; bind another path$"):
+            pull.bind("ipc:///dev/null")
+        pull.connect("ipc:///dev/null")
+        assert (await next_event(events, mq.ConnectDelayed)).reason.endswith(": a device is there, not a socket")
+
+
+@pytest.mark.parametrize("what", ["a file", "a directory", "a link"])
+async def test_a_connecter_is_told_what_is_there_instead_of_a_socket(
+    tmp_path: Path, what: str, deadline: None
+) -> None:
+    path = tmp_path / "something"
+    if what == "a file":
+        path.touch()
+    elif what == "a directory":
+        path.mkdir()
+    else:
+        path.symlink_to(tmp_path / "nowhere")
+    async with mq.Push(linger=0) as push, push.monitor() as events:
+        push.connect(f"ipc://{path}")
+        reason = (await next_event(events, mq.ConnectDelayed)).reason
+    if what == "a link":
+        assert reason.endswith(f": there is a link to '{tmp_path}/nowhere', which does not exist")
+    else:
+        assert reason.endswith(f": {what} is there, not a socket")
 
 
 async def test_a_link_that_leads_nowhere_is_left_alone(tmp_path: Path, deadline: None) -> None:
     path = tmp_path / "link"
     path.symlink_to(tmp_path / "nowhere")
     async with mq.Pull() as pull:
-        with pytest.raises(mq.BindError) as caught:
+        with pytest.raises(mq.BindError, match=r"there is a link to '.*/nowhere', .*; bind that path, or") as caught:
             pull.bind(f"ipc://{path}")
         assert str(path) in str(caught.value)
     assert path.is_symlink()
+
+
+async def test_a_link_to_itself_is_left_alone(tmp_path: Path, deadline: None) -> None:
+    path = tmp_path / "link"
+    path.symlink_to(path)
+    async with mq.Pull() as pull:
+        with pytest.raises(mq.BindError, match="there is a link to"):
+            pull.bind(f"ipc://{path}")
+
+
+async def test_a_link_stays_and_the_path_that_it_leads_to_is_bound(tmp_path: Path, deadline: None) -> None:
+    path, link = tmp_path / "socket", tmp_path / "link"
+    link.symlink_to("socket")
+    with socket.socket(socket.AF_UNIX) as dead:
+        dead.bind(str(path))
+    async with mq.Pull() as pull, mq.Pull() as other:
+        assert pull.bind(f"ipc://{link}") == f"ipc://{link}"
+        assert link.is_symlink()
+        await _works(pull, f"ipc://{link}")
+        await _works(pull, f"ipc://{path}")
+        for taken in (link, path):
+            with pytest.raises(mq.BindError, match="a live process"):
+                other.bind(f"ipc://{taken}")
+    assert os.listdir(tmp_path) == ["link"]
+
+
+async def test_a_link_to_a_path_that_is_too_long_says_so(tmp_path: Path, deadline: None) -> None:
+    deep = tmp_path / ("d" * 60) / ("e" * 60)
+    deep.mkdir(parents=True)
+    (tmp_path / "link").symlink_to(deep / "socket")
+    (deep / "socket").touch()
+    async with mq.Pull() as pull:
+        with pytest.raises(mq.BindError, match="too long for a Unix socket"):
+            pull.bind(f"ipc://{tmp_path}/link")
 
 
 async def test_a_socket_of_somebody_else_at_our_path_is_not_removed(tmp_path: Path, deadline: None) -> None:
@@ -222,9 +290,108 @@ async def test_a_socket_of_somebody_else_at_our_path_is_not_removed(tmp_path: Pa
     with socket.socket(socket.AF_UNIX) as other:
         async with mq.Pull() as pull:
             pull.bind(f"ipc://{path}")
-            path.rename(tmp_path / "moved away")  # keeps its inode from being given to the other
+            path.unlink()
             other.bind(str(path))
         assert path.exists()
+
+
+async def test_a_file_is_removed_while_its_socket_still_listens(tmp_path: Path, deadline: None) -> None:
+    # Closed first, it would look dead to another process, whose new file would be removed then.
+    path = tmp_path / "socket"
+    seen: list[bool] = []
+
+    def look(event: str, arguments: tuple[object, ...]) -> None:
+        if event == "os.remove" and arguments[0] == str(path):
+            with socket.socket(socket.AF_UNIX) as probe:
+                seen.append(probe.connect_ex(str(path)) == 0)
+
+    async with mq.Pull() as pull:
+        pull.bind(f"ipc://{path}")
+        sys.addaudithook(look)  # for good, and for nothing but this path
+    assert seen == [True]
+    assert not path.exists()
+
+
+async def test_a_lock_on_the_directory_holds_up_nobody(tmp_path: Path, deadline: None) -> None:
+    path = tmp_path / "socket"
+    with socket.socket(socket.AF_UNIX) as dead:
+        dead.bind(str(path))
+    with _locked(tmp_path):
+        async with mq.Pull() as pull:
+            pull.bind(f"ipc://{path}")
+            await _works(pull, f"ipc://{path}")
+
+
+async def test_a_lock_on_the_lock_is_an_error_that_names_it(tmp_path: Path, deadline: None) -> None:
+    path, lock = tmp_path / "socket", tmp_path / ".socket.lock"
+    lock.touch()
+    async with mq.Pull() as pull:
+        with _locked(lock), pytest.raises(mq.BindError, match=rf"binds there at this moment, .*{lock}") as caught:
+            pull.bind(f"ipc://{path}")
+        assert caught.value.errno == errno.EADDRINUSE
+        assert not path.exists()
+        pull.bind(f"ipc://{path}")  # as a killed process leaves it
+        assert os.listdir(tmp_path) == ["socket"]
+        await _works(pull, f"ipc://{path}")
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    """Lock ``path``, and let it go after a while for whoever waits."""
+    handle = os.open(path, os.O_RDONLY)
+    fcntl.flock(handle, fcntl.LOCK_EX)
+    rescue = threading.Timer(5, fcntl.flock, (handle, fcntl.LOCK_UN))
+    rescue.start()
+    try:
+        yield
+        assert rescue.is_alive()
+    finally:
+        rescue.cancel()
+        os.close(handle)
+
+
+@pytest.mark.parametrize("kind", ["directory", "link"])
+async def test_what_is_in_the_place_of_the_lock_is_named(tmp_path: Path, kind: str, deadline: None) -> None:
+    lock = tmp_path / ".socket.lock"
+    if kind == "directory":
+        lock.mkdir()
+    else:
+        lock.symlink_to(tmp_path / "precious")
+    async with mq.Pull() as pull:
+        with pytest.raises(mq.BindError, match=rf"lock file '{lock}' cannot be opened .*: remove it"):
+            pull.bind(f"ipc://{tmp_path}/socket")
+    assert os.listdir(tmp_path) == [".socket.lock"]
+
+
+AS_NOBODY = """
+import os, sys, trio, mq
+
+async def main():
+    async with mq.Pull() as pull, mq.Push() as push:
+        push.connect(pull.bind(sys.argv[1]))
+        await push.send(b"hello")
+        print((await pull.receive()).decode())
+
+os.setgid(65534)
+os.setuid(65534)
+trio.run(main)
+"""
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root may be another user")
+@pytest.mark.parametrize("dead", [False, True])
+def test_a_directory_need_not_be_readable(dead: bool) -> None:
+    with tempfile.TemporaryDirectory(dir="/tmp") as directory:  # pytest's own is for root alone
+        path = Path(directory) / "socket"
+        if dead:
+            with socket.socket(socket.AF_UNIX) as owner:
+                owner.bind(str(path))
+            os.chmod(path, 0o777)
+        os.chmod(directory, 0o733)
+        command = [sys.executable, "-c", AS_NOBODY, f"ipc://{path}"]
+        process = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+        assert (process.stdout, process.stderr) == ("hello\n", "")
+        assert not os.listdir(directory)
 
 
 @pytest.mark.parametrize("where", ["bind", "connect"])
@@ -260,7 +427,7 @@ trio.run(main)
 """
 
 
-def test_of_processes_that_race_for_a_dead_path_exactly_one_wins(tmp_path: Path) -> None:
+def test_of_processes_that_race_for_a_path_exactly_one_wins(tmp_path: Path) -> None:
     racers = [
         subprocess.Popen(
             [sys.executable, "-c", RACE], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
@@ -271,20 +438,24 @@ def test_of_processes_that_race_for_a_dead_path_exactly_one_wins(tmp_path: Path)
         for racer in racers:
             assert racer.stdout is not None
             assert racer.stdout.readline() == "ready\n"
-        for number in range(50):
-            path = tmp_path / str(number)
-            with socket.socket(socket.AF_UNIX) as dead:
-                dead.bind(str(path))
-            for racer in racers:
+        for number, what in enumerate(["dead", "vacant", "dead by way of a link"] * 20):
+            path = link = tmp_path / str(number)
+            if "link" in what:
+                link = tmp_path / f"link {number}"
+                link.symlink_to(path)
+            if what != "vacant":
+                with socket.socket(socket.AF_UNIX) as dead:
+                    dead.bind(str(path))
+            for place, racer in enumerate(racers):
                 assert racer.stdin is not None
-                racer.stdin.write(f"{path}\n")
+                racer.stdin.write(f"{path if place % 2 else link}\n")
                 racer.stdin.flush()
             results = [racer.stdout.readline().strip() for racer in racers if racer.stdout is not None]
             assert sorted(results) == ["lost", "lost", "lost", "won"]
     finally:
         for racer in racers:
             racer.communicate()
-    assert not list(tmp_path.iterdir())
+    assert not [path for path in tmp_path.iterdir() if not path.is_symlink()]
 
 
 @linux
