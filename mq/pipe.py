@@ -33,6 +33,10 @@ def nobody() -> None:
     """Stand in for an end that is not there (yet)."""
 
 
+def nothing() -> None:
+    """Stand in for a peer that no message can be taken from at once."""
+
+
 def ignored(_: str) -> None:
     """Stand in for a connection that is not there."""
 
@@ -137,7 +141,15 @@ class Pipe:
 
     Returns whether other tasks had their turn meanwhile.
     """
-    write: Callable[[], object] = nobody
+    take: Callable[[], Message | None] = nothing
+    """In a dialogue, while `read` may be called: block the thread until this peer sends something, and read it.
+
+    Return the message if one came that can be received as it is. Otherwise put the messages that came into the inbox,
+    and return None. Return None at once when another task of the run could run: `read` is the way to wait then.
+    """
+    hear: Callable[[], object] = nobody
+    """As `take`, but put the messages that came into the inbox in any case. Return whether the connection was read."""
+    write: Callable[[], None] = nobody
     """Have what is in the outbox, which is asleep, written at once."""
     watch: Callable[[], object] = nobody
     """Have its link read what it sends; who is in `read` comes back at once."""

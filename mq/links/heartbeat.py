@@ -66,7 +66,7 @@ async def _watch(link: StreamLink, pipe: Pipe, options: Options, interval: float
             ask = asked is None or overdue or link.reader.stalled
             if ask:
                 asked = now
-        if (ask or time_to_live) and not link.connection.has_output:
+        if (ask or time_to_live) and not link.connection.output:
             link.ping(time_to_live)
         await trio.sleep(interval if asked is None else min(interval, asked + patience - now))
 

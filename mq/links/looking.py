@@ -1,7 +1,8 @@
-"""When does a receiver look for what comes, rather than sleep? To see it spares a sleep, and a wake-up.
+"""When does a receiver look for what comes, before it waits in Trio? When a look is likely to spare the wait.
 
-A look at what is there already costs next to nothing. In a dialogue it pays to look on for as long as a sleep and a
-wake-up take together, but no other task runs meanwhile.
+To look whether bytes are there already costs next to nothing. In a dialogue the reply is about to come, so the receiver
+looks for as long as a wait through Trio takes. It sleeps in the kernel meanwhile, and no other task of its run has a
+turn. That is for runs in which other tasks are runnable; a task that is alone blocks in `Stream.block`.
 """
 
 from __future__ import annotations
@@ -9,13 +10,7 @@ from __future__ import annotations
 from ..transports import Stream
 
 _GLANCE = 100e-6
-"""Seconds to look on: about as long as a sleep and a wake-up take."""
-
-_BRIEF = 4096
-"""Bytes that are few for a read."""
-
-_DIALOGUE = 4
-"""Reads of few bytes in a row that make a dialogue."""
+"""Seconds of a look: about as long as a wait through Trio takes."""
 
 _LOOKS = 8
 """Looks in a row, at most."""
@@ -29,20 +24,14 @@ class Looker:
 
     def __init__(self, stream: Stream) -> None:
         self._stream = stream
-        self._brief = 0
-        """Reads of few bytes in a row."""
         self._left = _LOOKS
         """How often one may look on before one waits; below 0, how many waits come first."""
         self._in_vain = 0
         """Waits after the last look, which saw nothing."""
 
-    def saw(self, count: int) -> None:
-        """So many bytes were read."""
-        self._brief = self._brief + 1 if count <= _BRIEF else 0
-
-    def look(self) -> bool:
+    def look(self, *, in_dialogue: bool) -> bool:
         """Return whether something is there, or in a dialogue comes at once."""
-        if self._brief < _DIALOGUE:
+        if not in_dialogue:
             return self._stream.look(0)
         if self._left <= 0:  # others want their turn, or it has been in vain too often
             self._left += 1

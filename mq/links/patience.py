@@ -43,6 +43,10 @@ class Patience:
         self._seconds = min(2 * self._seconds, self._most) if busy else self._least
         return over
 
+    def prolong(self, most: float) -> None:
+        """Make the next while twice as long, up to ``most`` seconds."""
+        self._seconds = max(self._seconds, min(2 * self._seconds, most, self._most))
+
     def shorten(self, most: float) -> None:
         """Let nobody be for longer than ``most`` seconds at a time."""
         self._most = most

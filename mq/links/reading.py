@@ -9,6 +9,7 @@ What the reader's task reads ahead of those who receive takes their time, so it 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import trio
@@ -16,7 +17,7 @@ from attrs import frozen
 
 from ..errors import ProtocolError
 from ..message import Message
-from ..pipe import Pipe, nobody
+from ..pipe import Pipe, nobody, nothing
 from ..protocols.zmtp import Conversation
 from ..transports import Stream
 from .looking import Looker
@@ -29,6 +30,9 @@ _SMALL_READ = 64 * 1024
 _GUARD = 0.01, 0.15
 """Seconds that a receiver may be away before the reader's task watches the connection: at least, and at most."""
 
+_RETURNING = 0.04
+"""The same at most, of a receiver that comes back each time: to look is a turn of the scheduler in its dialogue."""
+
 _PLENTY = 1000
 """Messages that who receives will be busy with for a while."""
 
@@ -37,6 +41,15 @@ _MUCH = 16 * 1024
 
 _PAUSE = 0.001, 0.15
 """Seconds between two reads of much when there are plenty: at least, and at most."""
+
+_BRIEF = 4096
+"""Bytes that are few for a read."""
+
+_DIALOGUE = 4
+"""Reads of few bytes in a row that make a dialogue."""
+
+_TURNS_OWED = 2
+"""After one turn of each other task, one of them may still be about to have it: Trio runs them in any order."""
 
 _PINGED = 0.03
 """The same at most, of both, for a peer that sends PINGs: how soon it wants them answered, it does not tell."""
@@ -78,6 +91,10 @@ class Reader:
         """Bytes to ask the kernel for next. Much memory costs much time to make, also when little of it is used."""
         self._much = False
         """The last read brought much."""
+        self._brief = 0
+        """Reads of few bytes in a row. Beyond `_DIALOGUE` of them, the peer is taken to speak in turns."""
+        self._turns_owed = 0
+        """Turns that the other tasks get before this one looks on: reads that block the thread leave them none."""
         self._more = False
         """The last read left reason to read again without a wait."""
         self._guard = False
@@ -88,8 +105,8 @@ class Reader:
         """It is to leave the next read to us."""
         self._away = Patience(*_GUARD)
         self._ahead = Patience(*_PAUSE)
-        self._timed = False
-        """Our task will look by itself whether one is."""
+        self._alarm = trio.CancelScope()
+        """Ends the guard's sleep. While a receiver reads, its deadline is infinite once it has passed."""
         self._looker = Looker(stream)
         self._seat = Seat()
 
@@ -105,7 +122,10 @@ class Reader:
         pipe.inbox.reopen_at(_PLENTY // 2)
         pipe.watch = self.watch
         self._reason = early.fault
+        pipe.messages_in += len(early.messages)
         self._take_in(early.messages)
+        pipe.take = self._take
+        pipe.hear = self._hear
         try:
             while self._backlog or not self._reason:
                 if self._guard:
@@ -117,6 +137,8 @@ class Reader:
         finally:
             self.asked = nobody
             pipe.read = None
+            pipe.take = nothing
+            pipe.hear = nobody
             pipe.watch = nobody
             pipe.inbox.resume = nobody
             pipe.inbox.stalled = False
@@ -157,7 +179,7 @@ class Reader:
                 return  # somebody stirred all who wait for the stream
         pipe = self._pipe
         before = pipe.messages_in
-        self._pump()
+        self._take_in(self._receive())
         # Half a message wakes nobody who could read the rest, and neither may whole ones.
         if pipe.messages_in != before and self._leave_to_receiver():
             pipe.read = self._read
@@ -165,22 +187,25 @@ class Reader:
 
     async def _stand_guard(self) -> None:
         """Sleep while receivers read; stop when none has come back for a while."""
+        alarm = self._alarm = trio.CancelScope()
         if not self._attended:
             self._pipe.read = self._read
-        self._timed = True
+            self._set_alarm()
         heard = self.heard
-        with trio.move_on_after(self._away.begin()) as scope:
+        with alarm:
             await self._seat.park()
-        if not scope.cancelled_caught:
+        if not alarm.cancelled_caught:
             return
-        # Who has received all there is and stays away is busy with something else.
-        over = self._away.ends() or not self._pipe.unreceived
-        if self._attended:
-            self._timed = False
-            await self._seat.park()
-        elif over and self.heard == heard:
+        if self.heard != heard or self._attended:
+            self._away.prolong(_RETURNING)
+        # A receiver that has received all there is and stays away is busy with something else.
+        elif self._away.ends() or not self._pipe.unreceived:
             self._away.reset()
             self._leave_to_us()
+
+    def _set_alarm(self) -> None:
+        """Have the guard look, after a while, whether receivers have come back. This wakes no task before."""
+        self._alarm.deadline = trio.current_time() + self._away.begin()
 
     def _leave_to_us(self) -> None:
         self._guard = self._recalled = False
@@ -235,10 +260,11 @@ class Reader:
                 self.heard += 1
                 self._deliver()
             else:
-                if not self._more and not self._looker.look():
+                if self._turns_owed or not (self._more or self._looker.look(in_dialogue=self._brief >= _DIALOGUE)):
+                    self._turns_owed = max(0, self._turns_owed - 1)
                     slept = True
                     await self._stream.wait_readable()
-                self._pump()
+                self._take_in(self._receive())
             ours = bool(self._reason) and not self._backlog
         except trio.ClosedResourceError:
             pass  # somebody stirred all who wait for the stream
@@ -248,17 +274,44 @@ class Reader:
                 self._leave_to_us()
             elif self._guard:
                 pipe.read = self._read
-                if not self._timed:
-                    self._seat.wake()
+                if self._alarm.deadline == math.inf:
+                    self._set_alarm()
         return slept
+
+    @trio.lowlevel.enable_ki_protection
+    def _take(self) -> Message | None:
+        """Stands in `Pipe.take`."""
+        if self._brief < _DIALOGUE or self._more or self._backlog or not self._stream.block():
+            return None
+        self._turns_owed = _TURNS_OWED
+        messages = self._receive()
+        if len(messages) == 1 and self._pipe.translate is None and not self._reason:
+            return messages[0]
+        self._deliver_from_receiver(messages)
+        return None
+
+    @trio.lowlevel.enable_ki_protection
+    def _hear(self) -> bool:
+        """Stands in `Pipe.hear`."""
+        if self._brief < _DIALOGUE or self._more or self._backlog or not self._stream.block():
+            return False
+        self._turns_owed = _TURNS_OWED
+        self._deliver_from_receiver(self._receive())
+        return True
+
+    def _deliver_from_receiver(self, messages: list[Message]) -> None:
+        self._take_in(messages)
+        if self._reason and not self._backlog:
+            self._leave_to_us()
 
     # -- both ----------------------------------------------------------------------------------------------
 
-    def _pump(self) -> None:
-        """Read once, without waiting, and deliver."""
+    def _receive(self) -> list[Message]:
+        """Read once, without waiting, and return the messages that this completes."""
         connection = self._connection
         self._more = False
-        space = connection.space
+        # A frame that began in a few bytes goes on in an ordinary read; a large one shows after that.
+        space = None if self._brief else connection.space
         data = b""
         try:
             if space is None:
@@ -267,37 +320,42 @@ class Reader:
             else:
                 count = self._stream.read_into_nowait(space)
         except BlockingIOError:
-            return
+            return []
         except OSError as error:
             self._reason = f"{error.strerror or error}{_half(connection)}"
-            return
+            return []
         if not count:
             self._reason = f"the peer closed the connection{_half(connection)}"
-            return
+            return []
         self._adapt(count, in_a_large_frame=space is not None)
         self.heard += 1
-        self._pipe.bytes_in += count
+        pipe = self._pipe
+        pipe.bytes_in += count
         try:
             messages = connection.decode(data) if space is None else connection.filled(count)
         except ProtocolError as error:
             messages = error.completed
             self._reason = str(error)
-        if connection.has_output:
-            self._writer.wake()
-            self.asked()
-            self._away.shorten(_PINGED)
-            self._ahead.shorten(_PINGED)
-        if len(messages) <= 1:  # a step of a dialogue; what answers more goes out together
-            self._writer.quiet()
-        if messages:
-            self._take_in(messages)
+        if connection.output:
+            self._answer()
+        if len(messages) <= 1 and pipe.outbox.asleep:  # a step of a dialogue; answers to more messages go out together
+            pipe.outbox.wake = pipe.write
+        pipe.messages_in += len(messages)
+        return messages
+
+    def _answer(self) -> None:
+        """Have the writer send the connection's own output, and look more often at a peer that asks."""
+        self._writer.wake()
+        self.asked()
+        self._away.shorten(_PINGED)
+        self._ahead.shorten(_PINGED)
 
     def _adapt(self, count: int, *, in_a_large_frame: bool) -> None:
         """Learn from a read of ``count`` bytes how to read next."""
         size = self._size
-        self._looker.saw(count)
-        # While a large frame comes, its sender is filling the kernel's buffer as we empty it.
+        # While a large frame comes, its sender fills the kernel buffer as fast as this side empties it.
         self._more = in_a_large_frame or count == size
+        self._brief = self._brief + 1 if count <= _BRIEF and not in_a_large_frame else 0
         self._much = count >= _MUCH
         if self._more:
             self._size = min(size * 4, self._limit)
@@ -305,9 +363,9 @@ class Reader:
             self._size = max(size // 4, self._least)
 
     def _take_in(self, messages: list[Message]) -> None:
-        self._pipe.messages_in += len(messages)
-        self._backlog = messages
-        self._deliver()
+        if messages:
+            self._backlog = messages
+            self._deliver()
 
     def _put(self, count: int) -> None:
         """Put so many messages of the backlog into the inbox, as what the pattern makes of them."""

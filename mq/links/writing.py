@@ -46,7 +46,7 @@ class Writer:
         connection = self._connection
         self._pipe.write = self._write_directly
         while True:
-            while outbox or self._unwritten or connection.has_output:
+            while outbox or self._unwritten or connection.output:
                 if not self._unwritten:
                     self._take()
                 await self._write()
@@ -60,12 +60,6 @@ class Writer:
         """Have the task look at the outbox and at the connection's own output."""
         self._pipe.outbox.asleep = False
         self._seat.wake()
-
-    def quiet(self) -> None:
-        """The peer was heard: what is sent next may go directly."""
-        outbox = self._pipe.outbox
-        if outbox.asleep:
-            outbox.wake = self._write_directly
 
     def put_back(self) -> None:
         """Return to the outbox the messages that the peer cannot have: not all of their bytes were written."""
@@ -86,8 +80,40 @@ class Writer:
         self._unwritten = []
         self._settle()
 
+    @trio.lowlevel.enable_ki_protection
     def _write_directly(self) -> None:
-        """Write from the sender's task. Never waits: what the kernel does not take is the writer's."""
+        """Write from the sender's task. Never waits: the writer's task writes whatever the kernel does not take.
+
+        The outbox was asleep: no part of a message and no command waits to be written before this.
+        """
+        pipe = self._pipe
+        outbox = pipe.outbox
+        if len(outbox) > 1 or outbox.stalled:
+            self._write_batch()
+            return
+        outbox.wake = self.wake
+        buffers = self._connection.encode(list(outbox))
+        if len(buffers) != 1:
+            self._write_batch()
+            return
+        try:
+            count = self._stream.send_nowait(buffers[0])
+        except OSError:  # it would block; or the connection broke, which the reader finds and explains
+            self.wake()
+            return
+        if count < len(buffers[0]):
+            self._take()
+            self._advance(count)
+            self.wake()
+            return
+        outbox.clear()
+        pipe.messages_out += 1
+        pipe.bytes_out += count
+        if pipe.progress is not None:
+            pipe.progress()
+
+    def _write_batch(self) -> None:
+        """Write all that is in the outbox by one system call, or begin to."""
         pipe = self._pipe
         pipe.outbox.wake = self.wake
         self._take()
@@ -132,7 +158,7 @@ class Writer:
         self._pipe.in_flight = len(self._batch)
         outbox.limit = self._limit - len(self._batch)
         self._unwritten = self._connection.encode(self._batch) if self._batch else []  # type: ignore[assignment]
-        if self._connection.has_output:
+        if self._connection.output:
             output = self._connection.take_output()
             self._unwritten.insert(0, output)
             self._written = -len(output)

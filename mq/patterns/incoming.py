@@ -64,6 +64,8 @@ class Receiver(Socket):
         self._readable: deque[Pipe] = deque()
         self._receivers = trio.lowlevel.ParkingLot()
         self._receive_turn = TURN
+        self._straight = type(self)._pop is Receiver._pop and not self._eager
+        """What a peer sends can be received as it is."""
         self._reading: Pipe | None = None
         """The pipe whose connection a receiving task reads."""
 
@@ -76,6 +78,13 @@ class Receiver(Socket):
         if self._readable:
             message = self._pop()
         else:
+            if self._straight:
+                pipe = self._only_peer
+                if pipe is not None and pipe.read is not None and not self._closing and not self._receivers:
+                    message = pipe.take()
+                    if message is not None:
+                        self._received += 1
+                        return message
             while not self._readable:
                 await self._wait(doing)
             message = self._pop()
@@ -120,6 +129,8 @@ class Receiver(Socket):
 
         When the turn is over, let others run instead: one of them may read it then, so look again.
         """
+        if not self._straight and pipe.hear():
+            return
         if self._receive_turn <= 0:
             await self._let_others_run()
             return

@@ -32,6 +32,9 @@ class Stream(Protocol):
     read_into_nowait: Callable[[memoryview], int]
     """The same, into a buffer; return how many bytes there are in it, 0 when the peer has ended its side."""
 
+    send_nowait: Callable[[bytes], int]
+    """Hand over as much of one buffer as fits, and return how many bytes. Raises OSError."""
+
     def write_nowait(self, buffers: Sequence[bytes | memoryview]) -> int:
         """Hand over as much of ``buffers`` as fits, and return how many bytes. Raises OSError."""
 
@@ -40,8 +43,14 @@ class Stream(Protocol):
     wait_writable: Callable[[], Awaitable[None]]
     """Wait until an attempt to write would not block. Raises ``trio.ClosedResourceError`` on close() and stir()."""
 
+    block: Callable[[], bool]
+    """Block the thread until there is something to read, if no other task of the run could run meanwhile.
+
+    Return False, perhaps at once, when the wait has to go through Trio: another task can run, or a deadline has passed.
+    """
+
     def look(self, seconds: float) -> bool:
-        """Look for so long whether there is something to read, letting no other task run; return whether there is."""
+        """Wait at most ``seconds``, letting no other task run, for something to read; return whether there is."""
 
     def stir(self) -> None:
         """Have whoever waits raise ``trio.ClosedResourceError``, to look whether something else has changed."""

@@ -8,17 +8,19 @@ import select
 import socket
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from functools import partial
-from time import perf_counter
 
 import trio
 
 from ..errors import BindError
 from ..options import Options
-from . import socket_options
+from . import alone, socket_options
 from .base import TurnedAway
 
 _GATHER_LIMIT = 64
 """Buffers offered to the kernel at once: more than it takes, and few enough to be offered again and again."""
+
+_SELECT_LIMIT = 1024
+"""Descriptors from which on select() takes none."""
 
 
 
@@ -30,12 +32,15 @@ class SocketStream:
         self.peer = peer
         self.read_nowait: Callable[[int], bytes] = sock.recv
         self.read_into_nowait: Callable[[memoryview], int] = sock.recv_into
+        self.send_nowait: Callable[[bytes], int] = sock.send
         self.wait_readable: Callable[[], Awaitable[None]] = partial(trio.lowlevel.wait_readable, sock.fileno())
         self.wait_writable: Callable[[], Awaitable[None]] = partial(trio.lowlevel.wait_writable, sock.fileno())
         self._sock = sock
+        self._descriptor = sock.fileno()
         poller = select.poll()
         poller.register(sock, select.POLLIN)
         self._poll: Callable[[int], object] = poller.poll
+        self.block: Callable[[], bool] = alone.blocker(sock)
 
     def write_nowait(self, buffers: Sequence[bytes | memoryview]) -> int:
         if len(buffers) == 1:
@@ -43,12 +48,10 @@ class SocketStream:
         return self._sock.sendmsg(buffers[:_GATHER_LIMIT])
 
     def look(self, seconds: float) -> bool:
-        poll = self._poll
-        until = perf_counter() + seconds
-        while not poll(0):
-            if perf_counter() > until:
-                return False
-        return True
+        if not seconds or self._descriptor >= _SELECT_LIMIT:
+            return bool(self._poll(0))
+        # poll() counts in milliseconds.
+        return bool(select.select((self._descriptor,), (), (), seconds)[0])
 
     def stir(self) -> None:
         if self._sock.fileno() != -1:

@@ -33,10 +33,9 @@ def test_what_is_there_is_always_seen_in_a_stream_of_messages() -> None:
     look, ours, theirs = looker()
     with ours, theirs:
         for _ in range(1000):
-            look.saw(10_000)
-            assert not look.look()
+            assert not look.look(in_dialogue=False)
             theirs.send(b"m")
-            assert look.look()
+            assert look.look(in_dialogue=False)
             take(ours)
 
 
@@ -44,12 +43,11 @@ def test_in_a_dialogue_it_looks_eight_times_in_a_row_and_then_lets_others_run() 
     look, ours, theirs = looker()
     with ours, theirs:
         seen = []
-        for _ in range(4 + 20):
+        for _ in range(20):
             theirs.send(b"m")
-            seen.append(look.look())
+            seen.append(look.look(in_dialogue=True))
             take(ours)
-            look.saw(1)
-        assert seen[4:] == [*[True] * 8, False, *[True] * 8, False, True, True]
+        assert seen == [*[True] * 8, False, *[True] * 8, False, True, True]
 
 
 def test_in_vain_it_looks_less_and_less_often() -> None:
@@ -57,16 +55,14 @@ def test_in_vain_it_looks_less_and_less_often() -> None:
     with ours, theirs:
         stream = Watched(ours, "peer")
         look = Looker(stream)
-        for _ in range(4):
-            look.saw(1)
         looked = []
         for number in range(1000):
             before = stream.looks
-            assert not look.look()
+            assert not look.look(in_dialogue=True)
             if stream.looks != before:
                 looked.append(number)
         pauses = [later - earlier for earlier, later in pairwise(looked)]
         assert pauses[:6] == [3, 5, 9, 17, 33, 65]
         assert max(pauses) <= 257
         theirs.send(b"m")
-        assert any(look.look() for _ in range(300))
+        assert any(look.look(in_dialogue=True) for _ in range(300))

@@ -25,7 +25,7 @@ STRIKES = [
         (listener, "_wait_for_room"),
         (Socket, "_connected"),
         (Socket, "_lost"),
-        (Reader, "_pump"),
+        (Reader, "_receive"),
         (Writer, "_take"),
     ]
     if transport != "inproc" or place[0] is Socket

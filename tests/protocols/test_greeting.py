@@ -22,7 +22,7 @@ def test_the_version_is_said_only_when_the_peers_signature_is_whole() -> None:
     connection.take_output()
     for byte in byte_by_byte(SIGNATURE[:-1]):
         connection.decode(byte)
-        assert not connection.has_output
+        assert not connection.output
     connection.decode(SIGNATURE[-1:])
     assert connection.take_output() == b"\x03"
 
@@ -31,7 +31,7 @@ def test_the_mechanism_is_said_only_when_the_peers_version_has_come() -> None:
     connection = Connection("PULL")
     connection.decode(SIGNATURE)
     connection.take_output()
-    assert not connection.has_output
+    assert not connection.output
     connection.decode(b"\x03")
     assert connection.take_output() == b"\x01NULL" + bytes(48)
 
@@ -40,7 +40,7 @@ def test_ready_is_said_only_when_the_mechanisms_agree() -> None:
     connection = Connection("PULL")
     connection.decode(greeting()[:-1])
     connection.take_output()
-    assert not connection.has_output
+    assert not connection.output
     connection.decode(greeting()[-1:])
     assert connection.take_output() == b"\x04\x1a\x05READY\x0bSocket-Type\x00\x00\x00\x04PULL"
 

@@ -111,7 +111,7 @@ def test_each_step_of_2_0_is_answered_at_once(ours: str) -> None:
     connection.decode(bytes([NUMBERS[PARTNERS[ours]]]))
     assert connection.take_output() == b"\x00\x02me"
     connection.decode(frame(b"you"))
-    assert not connection.has_output
+    assert not connection.output
     assert connection.peer is not None
 
 

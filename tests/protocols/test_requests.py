@@ -111,7 +111,7 @@ def test_a_radio_hears_groups_but_not_subscriptions() -> None:
 def test_other_types_ignore_requests(ours: str, name: bytes) -> None:
     connection = listening(ours)
     assert connection.decode(command(name, b"topic") + frame(b"m")) == [b"m"]
-    assert not connection.has_output
+    assert not connection.output
 
 
 @pytest.mark.parametrize("ours", ["PUB", "XPUB"])

@@ -199,7 +199,7 @@ def test_the_time_to_live_of_the_last_ping_is_kept_in_seconds() -> None:
 def test_a_pong_says_nothing_back() -> None:
     connection = listening()
     assert connection.decode(command(b"PONG") + command(b"PONG", b"c" * 16) + frame(b"m")) == [b"m"]
-    assert not connection.has_output
+    assert not connection.output
 
 
 @pytest.mark.parametrize("name", [b"DANCE", b"ping", b"PINGS", b"\xff\x00", b"READY", b"X" * 255])
@@ -208,7 +208,7 @@ def test_unknown_commands_are_ignored(name: bytes, data: bytes) -> None:
     connection = listening()
     stream = frame(b"a", 1) + command(name, data) + frame(b"b") + command(name, data) + frame(b"c")
     assert connection.decode(stream) == [[b"a", b"b"], b"c"]
-    assert not connection.has_output
+    assert not connection.output
     assert hear(listening(), [stream[:3], *byte_by_byte(stream[3:50]), stream[50:]]).messages == [[b"a", b"b"], b"c"]
 
 

@@ -135,7 +135,7 @@ PARTNERS |= {theirs: ours for ours, theirs in PARTNERS.items()}
 
 def converse(left: Connection, right: Connection) -> None:
     """Carry what two connections say to each other, until both are silent."""
-    while left.has_output or right.has_output:
+    while left.output or right.output:
         right.decode(left.take_output())
         left.decode(right.take_output())
 

@@ -99,19 +99,15 @@ class Connection:
         self._chooses = chooses
         self._ready = b""
         """Our READY, as long as it was not said."""
-        self._output: list[bytes] = []
-        self._greeting = Greeting(self._output.append, socket_type, identity, self._mechanism.name)
+        self.output: list[bytes] = []
+        """Greeting, handshake and commands that wait to be sent, for `take_output`. The list is never replaced."""
+        self._greeting = Greeting(self.output.append, socket_type, identity, self._mechanism.name)
 
     def take_output(self) -> bytes:
         """Return the bytes of greeting, handshake and commands that wait to be sent, once."""
-        output = b"".join(self._output)
-        self._output.clear()
+        output = b"".join(self.output)
+        self.output.clear()
         return output
-
-    @property
-    def has_output(self) -> bool:
-        """`take_output` would return something."""
-        return bool(self._output)
 
     @property
     def space(self) -> memoryview | None:
@@ -137,7 +133,7 @@ class Connection:
     def accept(self) -> None:
         """Say that we are ready, if that was not said."""
         if self._ready:
-            self._output.append(self._ready)
+            self.output.append(self._ready)
             self._ready = b""
 
     # -- greeting ------------------------------------------------------------------------------------------
@@ -177,7 +173,7 @@ class Connection:
     # -- handshake -----------------------------------------------------------------------------------------
 
     def _handshake(self, body: bytes) -> None:
-        self._output.append(self._mechanism.receive(*split_command(body)))
+        self.output.append(self._mechanism.receive(*split_command(body)))
         if self._mechanism.theirs is not None:
             self._complete(self._mechanism.theirs)
 
@@ -229,7 +225,7 @@ class Connection:
         On the wire they are tenths, at most 6553.5 seconds; 0 says nothing.
         """
         tenths = int(min(time_to_live * 10 + 1e-9, 0xFFFF)) or int(time_to_live > 0)
-        self._output.append(encode_command(b"PING", tenths.to_bytes(2, "big")))
+        self.output.append(encode_command(b"PING", tenths.to_bytes(2, "big")))
 
     def _command(self, body: bytes) -> Message | None:
         name, data = split_command(body)
@@ -245,8 +241,8 @@ class Connection:
         if len(data) < 2:
             raise ProtocolError(f"malformed PING: {len(data)} bytes, at least 2 are needed for the time to live")
         self.time_to_live = int.from_bytes(data[:2], "big") / 10
-        if len(self._output) < _ANSWER_LIMIT:
-            self._output.append(encode_command(b"PONG", data[2 : 2 + _CONTEXT_LIMIT]))
+        if len(self.output) < _ANSWER_LIMIT:
+            self.output.append(encode_command(b"PONG", data[2 : 2 + _CONTEXT_LIMIT]))
 
     def _error(self, data: bytes) -> None:
         raise ProtocolError(f"the peer ended the connection: ERROR {decode_error(data)!r}")

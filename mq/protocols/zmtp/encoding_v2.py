@@ -39,8 +39,11 @@ more_header_of = _HEADERS[1].__getitem__
 
 def encode(batch: Sequence[Message]) -> list[bytes]:
     """Return the bytes of ``batch`` as buffers to write in order: small frames joined, large ones as they are."""
+    first = batch[0]
+    if len(batch) == 1 and type(first) is bytes and len(first) < LARGE:  # a step of a dialogue
+        return [header_of(len(first)) + first]
     sizes = set(map(len, batch))
-    if len(sizes) == 1 and type(batch[0]) is bytes:
+    if len(sizes) == 1 and type(first) is bytes:
         size = sizes.pop()
         if size < LARGE:
             # Most traffic: messages of one frame and one size. The whole batch is joined by one call.

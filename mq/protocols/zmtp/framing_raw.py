@@ -12,7 +12,7 @@ class RawConnection:
     """A `Connection` without greeting, handshake, frames and commands: each piece that is read is a message."""
 
     knows_heartbeats = False
-    has_output = undecided = False
+    undecided = False
     space: memoryview | None = None
     unfinished = ""
 
@@ -20,6 +20,7 @@ class RawConnection:
         self.peer = Peer("", b"", (0, 0), "NULL", {})
         self.encoded_size = len
         self.time_to_live = 0.0
+        self.output: list[bytes] = []
 
     def take_output(self) -> bytes:
         return b""

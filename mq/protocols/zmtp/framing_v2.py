@@ -66,6 +66,9 @@ class Decoder:
     Until ``commands_only`` is cleared, the handshake lasts and a message is an error.
     """
 
+    _takes_any = True
+    """Each message is as good as any other."""
+
     def __init__(
         self, on_command: Callable[[bytes], Message | None], max_message_size: int | None = None
     ) -> None:
@@ -131,6 +134,14 @@ class Decoder:
 
     def decode(self, data: bytes) -> list[Message]:
         """Return the messages that ``data`` completes. Raises `ProtocolError`, which has those before the fault."""
+        if (
+            len(data) > 1
+            and data[0] == 0
+            and data[1] == len(data) - 2 <= self._limit
+            and not (self._missing or self._header or self._frames or self._scratch or self.commands_only)
+            and self._takes_any
+        ):
+            return [data[2:]]  # one short message, and nothing before or behind it: a step of a dialogue
         messages: list[Message] = []
         try:
             self._decode(data, messages)

@@ -50,6 +50,8 @@ def encoder(wire: Wire) -> Callable[[Sequence[Message]], list[bytes]]:
 class GroupDecoder(framing_v2.Decoder):
     """A decoder for DISH: each message is a group and a body (RFC 48)."""
 
+    _takes_any = False
+
     def _decode(self, data: bytes, messages: list[Message]) -> None:
         try:
             super()._decode(data, messages)
