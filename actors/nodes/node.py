@@ -227,8 +227,9 @@ class Node:
             peer.cancelled.append(id)
 
     def tell(self, address: Address, message: Message) -> None:
-        """Send to another node without waiting."""
-        self.post(address, encode(message))
+        """Send to another node without waiting; "" is where an actor is that is down."""
+        if address:
+            self.post(address, encode(message))
 
     _tell = tell
 

@@ -13,7 +13,7 @@ from actors.nodes.node import Node
 from actors.values.reasons import Reason
 
 ACROSS_PROCESSES = False
-KILL_WAIT = 5.0  # a thread that computes cannot be killed, only left behind
+KILL_WAIT = 0.5  # seconds; a thread that computes cannot be killed, only left behind
 
 log = logging.getLogger("actors")
 

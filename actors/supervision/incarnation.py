@@ -44,7 +44,7 @@ class Incarnation:
     def generation(self) -> int:
         return self.context.generation
 
-    async def run(self, serving: Callable[[Incarnation, Address], None]) -> None:
+    async def run(self, serving: Callable[[Incarnation, Address], None], start_timeout: float) -> None:
         """Live it from start to end; `serving` is called once its mailbox is bound."""
         me = self.context
         address = f"{me.directory}/{me.uid}c{me.generation % 1_000_000:x}"
@@ -56,6 +56,7 @@ class Incarnation:
             ):
                 nursery.start_soon(self._listen, control, serving)
                 nursery.start_soon(self._speak, control)
+                nursery.start_soon(self._limit_start, start_timeout)
                 with self._scope:
                     ending = await self._place.run(where, me.name, self._node)
                     with trio.move_on_after(LAST_WORDS if ending is None else 0):
@@ -89,15 +90,12 @@ class Incarnation:
                 self._told = message.reason
                 self._told_all.set()
 
-    async def wait_serving(self, start_timeout: float) -> Reason | None:
-        """Wait until it serves; None then, else why it does not. Kills it when it takes too long."""
-        with trio.move_on_after(start_timeout):
+    async def _limit_start(self, seconds: float) -> None:
+        with trio.move_on_after(seconds):
             await self.settled.wait()
         if not self.settled.is_set():
-            self.reason = StartTimeout(start_timeout)
+            self.reason = StartTimeout(seconds)
             self.kill()
-            await self.ended.wait()
-        return None if self.phase == "serving" else self.reason
 
     def kill(self) -> None:
         """SIGKILL for a process, cancellation for a task or thread."""

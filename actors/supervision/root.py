@@ -12,7 +12,8 @@ from actors import scopes
 from actors.life.actor import Actor
 from actors.nodes.node import open_node
 from actors.nodes.references import Ref
-from actors.supervision.supervisor import ChildInfo, Counts, Keeper, as_spec, find_below, open_keeper
+from actors.supervision.keeper import ChildInfo, Counts, Keeper
+from actors.supervision.supervisor import as_spec, find_below, open_keeper
 from actors.values.messages import Context
 from actors.values.spec import Backoff, Child, Place, Restart, Spec, Strategy, Supervisor
 from actors.values.uids import new_root
