@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections import Counter
 
 from attrs import define, field
@@ -10,7 +11,7 @@ from attrs import define, field
 from .monitor import Dropped
 from .monitors import Monitors
 from .pipe import Pipe
-from .reasons import Reason
+from .reasons import UNACKNOWLEDGED, Reason
 
 log = logging.getLogger("mq")
 
@@ -31,10 +32,22 @@ class Losses:
     left: Counter[tuple[str, str, Reason]] = field(factory=Counter)
     """How many messages were left when the socket closed, by receiver, cause and reason."""
 
-    def count(self, endpoint: str, count: int, reason: Reason, detail: str = "") -> None:
+    def count(self, endpoint: str, count: int, reason: Reason, detail: str = "", size: int = 0) -> None:
         """Count messages that were dropped. Only the event has the ``detail``, which the peer may have chosen."""
         self.dropped[reason] += count
-        self.monitors.report(Dropped(endpoint=endpoint, count=count, reason=_in_full(reason, detail)))
+        self.monitors.report(Dropped(endpoint=endpoint, count=count, reason=_in_full(reason, detail), bytes=size))
+
+    def count_unacknowledged(self, pipe: Pipe, size: int, cause: str, *, closing: bool) -> None:
+        """Count messages of which ``size`` bytes were not acknowledged when the connection of ``pipe`` ended in order.
+
+        Their number is estimated from the average size. If the socket is ``closing``, the log is to say so.
+        """
+        size = min(size, pipe.bytes_out)
+        count = min(pipe.messages_out, math.ceil(size * pipe.messages_out / max(1, pipe.bytes_out)))
+        if count > 0:
+            self.count(pipe.endpoint, count, UNACKNOWLEDGED, size=size)
+            if closing:
+                self.left[f"{pipe.peer} ({size} bytes)", self.parting or cause, UNACKNOWLEDGED] += count
 
     def leave(self, pipe: Pipe, count: int, reason: Reason, detail: str = "") -> None:
         """Count messages that ``pipe`` held when its socket closed: they were dropped, and the log is to say so."""
@@ -47,10 +60,12 @@ class Losses:
         """Write to the log how many messages were left, and for whom."""
         if self.quiet:
             return
-        for (who, why, _), count in self.left.items():
+        for (who, why, reason), count in self.left.items():
             messages = "message" if count == 1 else "messages"
-            text = "%s closed and dropped %d unsent %s for %s: %s%s"
-            log.log(level, text, self.monitors.name, count, messages, who, why, self.advice and f"; {self.advice}")
+            state = "unacknowledged" if reason == UNACKNOWLEDGED else "unsent"
+            text = "%s closed and dropped %d %s %s for %s: %s%s"
+            advice = self.advice and f"; {self.advice}"
+            log.log(level, text, self.monitors.name, count, state, messages, who, why, advice)
 
 
 def _in_full(reason: Reason, detail: str) -> str:

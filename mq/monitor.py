@@ -91,10 +91,16 @@ class Disconnected(Event):
 
 @frozen(kw_only=True)
 class Dropped(Event):
-    """``count`` messages are lost, for ``reason``: sent ones that reach nobody, or received ones that nobody takes."""
+    """``count`` messages are lost, for ``reason``: sent ones that reach nobody, or received ones that nobody takes.
+
+    The reason "unacknowledged" means that the kernel had them, and the peer's side did not acknowledge ``bytes`` bytes
+    before the connection ended. The kernel counts no messages, so ``count`` is estimated from their average size. For
+    other reasons ``bytes`` is 0.
+    """
 
     count: int
     reason: str
+    bytes: int = 0
 
 
 @frozen(kw_only=True)

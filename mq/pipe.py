@@ -132,7 +132,13 @@ class Pipe:
     address: Any = None
     """What a pattern that sends to the peer it is told calls it."""
     hang_up: Callable[[str], object] = ignored
-    """End its connection, for this reason."""
+    """End its connection at once, for this reason."""
+    leave: Callable[[str], object] = ignored
+    """End its connection in order, for this reason. The link sets it, and finds the reason in `parting`."""
+    parting: str = ""
+    """Why its connection is to end in order, once it is to: see `part`."""
+    held: bool = False
+    """A link holds its connection, also after `connected` when it ends in order."""
     connected: bool = False
     readable: bool = False
     """The pipe stands in the ring of those that have something to receive."""
@@ -185,6 +191,20 @@ class Pipe:
     def unreceived(self) -> int:
         """How many messages wait to be received."""
         return len(self.inbox) + (0 if self.ready is self.inbox else len(self.ready))
+
+    def part(self, reason: str) -> None:
+        """End its connection in order: flush, half-close, and wait until the peer has taken all bytes.
+
+        A connection that does not exist yet is ended when it does and what waits for it is sent.
+        """
+        if not self.parting and not self.in_process:
+            self.parting = reason
+            self.leave(reason)
+
+    @property
+    def settled(self) -> bool:
+        """The peer's side has what was sent, and an orderly end that has begun is over."""
+        return not self.unsent and not (self.held and self.parting)
 
     @property
     def unsent(self) -> bool:

@@ -76,6 +76,8 @@ class Socket(home.Resident, absent.Explaining):
         self._closing = False
         self._finished = trio.Event()
         self._pipes: dict[Pipe, None] = {}
+        self._departing: dict[Pipe, None] = {}
+        """Pipes whose connections are being ended in order."""
         self._places: list[Place] = []
         self._dialed: dict[Endpoint, list[Place]] = {}
         """Those of the places that connect, by their address."""
@@ -123,6 +125,7 @@ class Socket(home.Resident, absent.Explaining):
             self._refuse,
             self._connected,
             self._lost,
+            self._unacknowledged,
             self._abandon,
             self._crowded,
             self._monitors.report,
@@ -181,7 +184,7 @@ class Socket(home.Resident, absent.Explaining):
             await trio.lowlevel.checkpoint()
             if flush:
                 parting = "closing was cancelled"
-                await self._flush(list(self._pipes))
+                await self._end_in_order([*self._pipes, *self._departing], "the socket closed")
                 parting = f"nothing was taken for {self.options.linger:g} s"
                 self._losses.advice = "linger= sets how long to wait"
         finally:
@@ -196,15 +199,27 @@ class Socket(home.Resident, absent.Explaining):
             self._finished.set()
 
     async def _flush(self, pipes: Collection[Pipe]) -> None:
-        """Wait until the kernel has what is in ``pipes``, or nothing moves for ``linger`` seconds."""
+        """Wait until ``pipes`` are settled, or nothing moves for ``linger`` seconds."""
         moved = trio.lowlevel.ParkingLot()
         for pipe in pipes:
             pipe.progress = _both(pipe.progress, moved.unpark_all)
-        while any(pipe.unsent and pipe in self._pipes for pipe in pipes):
+        while not all(pipe.settled for pipe in pipes):
             with trio.move_on_after(self.options.linger) as scope:
                 await moved.park()
             if scope.cancelled_caught:
                 break
+
+    async def _end_in_order(self, pipes: Collection[Pipe], reason: str) -> None:
+        """End the connections of ``pipes`` in order; give up when nothing moves for ``linger`` seconds."""
+        if self.options.linger > 0:
+            self._departing |= dict.fromkeys(pipes)
+            for pipe in pipes:
+                pipe.part(reason)
+        try:
+            await self._flush(pipes)
+        finally:
+            for pipe in pipes:
+                self._departing.pop(pipe, None)
 
     # -- endpoints -----------------------------------------------------------------------------------------
 
@@ -299,7 +314,7 @@ class Socket(home.Resident, absent.Explaining):
         @trio.lowlevel.enable_ki_protection
         async def flush_and_end() -> None:
             with farewell:
-                await self._flush(pipes)
+                await self._end_in_order(pipes, "the socket closed")
             place.scope.cancel()
 
         for pipe in pipes:
@@ -422,6 +437,9 @@ class Socket(home.Resident, absent.Explaining):
             self._losses.leave(pipe, count, reason, detail)
         elif count:
             self._losses.count(pipe.endpoint, count, reason, detail)
+
+    def _unacknowledged(self, pipe: Pipe, size: int, reason: str) -> None:
+        self._losses.count_unacknowledged(pipe, size, reason, closing=self._closing)
 
     def _drop_unreceivable(self, pipe: Pipe, count: int) -> None:
         self._drop(pipe, count, reasons.does_not_receive(self.socket_type))

@@ -23,7 +23,7 @@ async def dial(owner: Owner, endpoint: Endpoint, pipe: Pipe) -> None:
         if end == "disconnect":
             failures = 0
             rounds.forget()
-        if options.gives_up_after(end):
+        if options.gives_up_after(end) or (pipe.parting and not pipe.unsent):
             return
         delay = pause(options, failures)
         failures += 1

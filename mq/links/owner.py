@@ -41,6 +41,8 @@ class Owner:
     """Messages can flow."""
     lost: Callable[[Pipe, str], None]
     """They no longer can, for this reason. A connecting pipe stays for the next connection."""
+    unacknowledged: Callable[[Pipe, int, str], None]
+    """An orderly end left so many written bytes without an acknowledgement of the peer's side, for this reason."""
     abandon: Callable[[Pipe], None]
     """What is in the pipe's inbox is not to be received here."""
     crowded: Callable[[], str]

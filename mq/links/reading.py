@@ -121,7 +121,7 @@ class Reader:
         pipe.inbox.resume = self._seat.wake
         pipe.inbox.reopen_at(_PLENTY // 2)
         pipe.watch = self.watch
-        self._reason = early.fault
+        self._reason = self._reason or early.fault
         pipe.messages_in += len(early.messages)
         self._take_in(early.messages)
         pipe.take = self._take

@@ -65,21 +65,53 @@ async def _meet(owner: Owner, endpoint: str, stream: Stream, connection: Convers
             metadata=peer.metadata,
         )
     )
-    reason = "the socket closed"
     link = StreamLink(stream, connection, pipe, owner.options)
-    pipe.hang_up = link.reader.end
-    owner.connected(pipe)
+    reason = "the socket closed"
     try:
-        async with trio.open_nursery() as nursery:
-            heartbeat.begin(link, pipe, owner.options, nursery)
-            reason = await link.run(early, nursery)
-            nursery.cancel_scope.cancel()
+        reason = await _carry(owner, stream, link, pipe, early)
     finally:
-        link.writer.put_back()
-        pipe.hang_up = ignored
-        owner.lost(pipe, reason)
         owner.report(Disconnected(endpoint=endpoint, peer=pipe.peer, reason=reason))
+        if pipe.progress is not None:
+            pipe.progress()
     return None
+
+
+async def _carry(owner: Owner, stream: Stream, link: StreamLink, pipe: Pipe, early: Early) -> str:
+    """Carry messages until the connection ends, and return why it did. If it ends in order, also flush and drain."""
+    reason = "the socket closed"
+    begun = flushed = False
+    half_written = 0
+    sent_before = pipe.messages_out
+    pipe.held, pipe.leave, pipe.hang_up = True, link.reader.end, link.end
+    owner.connected(pipe)
+    if pipe.parting:
+        pipe.leave(pipe.parting)
+    try:
+        with link.orderly_end:
+            try:
+                async with trio.open_nursery() as nursery:
+                    heartbeat.begin(link, pipe, owner.options, nursery)
+                    reason = await link.run(early, nursery)
+                    nursery.cancel_scope.cancel()
+                if pipe.parting or (pipe.unsent and link.connection.half_open):
+                    begun = True
+                    flushed = await link.flush()
+            finally:
+                pipe.leave = ignored
+                half_written = link.writer.put_back()
+                owner.lost(pipe, reason)
+            if flushed and pipe.messages_out > sent_before and owner.socket_type not in _SEND_REQUESTS:
+                await link.drain()
+    finally:
+        pipe.held, pipe.hang_up = False, ignored
+        # For a process, the kernel counts its own overhead too, so that half a message cannot be told from a whole one.
+        if begun and (flushed or not stream.acknowledges_for_process):
+            owner.unacknowledged(pipe, (stream.unacknowledged() or 0) - half_written, "the connection broke")
+    return reason
+
+
+_SEND_REQUESTS = ("SUB", "DISH")
+"""Types that send nothing but what they want to receive, which nobody misses once the connection has ended."""
 
 
 async def _agree(owner: Owner, stream: Stream, connection: Conversation, pipe: Pipe) -> Early | str:

@@ -9,9 +9,10 @@ import trio
 
 from ..errors import PeerError, ProtocolError
 from ..options import Options
-from ..pipe import Pipe
+from ..pipe import Pipe, nobody
 from ..protocols.zmtp import Conversation, Peer
 from ..transports import Stream
+from . import ending
 from .reading import Early, Reader
 from .writing import Writer
 
@@ -74,11 +75,31 @@ class StreamLink:
         self.connection = connection
         self.writer = Writer(stream, connection, pipe, options.write_batch)
         self.reader = Reader(stream, connection, pipe, self.writer, options.read_size)
+        self.orderly_end = trio.CancelScope()
+        """Holds `flush` and `drain`."""
+        self._stream = stream
+        self._pipe = pipe
+        self._linger = options.linger
 
     async def run(self, early: Early, nursery: trio.Nursery) -> str:
         """Carry messages until the connection ends; return why it did. The writer's task runs on in ``nursery``."""
         nursery.start_soon(self.writer.run)
         return await self.reader.run(early)
+
+    def end(self, reason: str) -> None:
+        """End the connection at once, also during `flush` and `drain`."""
+        self.reader.end(reason)
+        if self._pipe.parting:
+            self.orderly_end.cancel()
+
+    async def flush(self) -> bool:
+        """After `run`, write all that is unsent and half-close. Return False if the connection ended first."""
+        return await ending.flush(self._stream, self.writer, self.connection.half_open)
+
+    async def drain(self) -> None:
+        """After `flush`, wait until the peer has taken all bytes and has closed."""
+        patience = min(self._linger, self.connection.end_patience)
+        await ending.drain(self._stream, patience, self._linger, self._pipe.progress or nobody)
 
     def ping(self, time_to_live: float) -> None:
         """Ask the peer for a sign of life; it may drop us after ``time_to_live`` seconds of silence, 0 for never."""

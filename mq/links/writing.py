@@ -49,27 +49,45 @@ class Writer:
             while outbox or self._unwritten or connection.output:
                 if not self._unwritten:
                     self._take()
-                await self._write()
+                try:
+                    await self._write()
+                except OSError:
+                    # What the peer sent before it went is still to be read: the reader ends the link.
+                    await trio.sleep_forever()
                 # What other tasks send while they have their turn joins the next batch.
                 await trio.lowlevel.checkpoint()
             outbox.wake = self._write_directly
             outbox.asleep = True
             await self._seat.park()
 
+    async def finish(self) -> None:
+        """Write all that is unsent, then half-close. For use after `run`. Raises OSError when the connection breaks."""
+        outbox = self._pipe.outbox
+        outbox.asleep = False
+        while outbox or self._unwritten or self._connection.output:
+            if not self._unwritten:
+                self._take()
+            await self._write()
+        self._stream.end_writing()
+
     def wake(self) -> None:
         """Have the task look at the outbox and at the connection's own output."""
         self._pipe.outbox.asleep = False
         self._seat.wake()
 
-    def put_back(self) -> None:
-        """Return to the outbox the messages that the peer cannot have: not all of their bytes were written."""
+    def put_back(self) -> int:
+        """Return to the outbox the messages that the peer cannot have: not all of their bytes were written.
+
+        Returns how many bytes of them were.
+        """
         size_of = self._connection.encoded_size
         written = self._written
         gone = 0
         for message in self._batch:
-            written -= size_of(message)
-            if written < 0:
+            size = size_of(message)
+            if written < size:
                 break
+            written -= size
             gone += 1
         unsent = self._batch[gone:]
         del self._batch[gone:]
@@ -79,6 +97,7 @@ class Writer:
         outbox.extendleft(reversed(unsent))
         self._unwritten = []
         self._settle()
+        return max(0, written)
 
     @trio.lowlevel.enable_ki_protection
     def _write_directly(self) -> None:
@@ -142,9 +161,6 @@ class Writer:
             except BlockingIOError:
                 with suppress(trio.ClosedResourceError):  # somebody stirred all who wait for the stream
                     await self._stream.wait_writable()
-            except OSError:
-                # What the peer sent before it went is still to be read: the reader ends the link.
-                await trio.sleep_forever()
         self._settle()
 
     def _take(self) -> None:

@@ -26,8 +26,6 @@ class Addressed(Overflow):
     def __init__(self, **options: Unpack[OptionArguments]) -> None:
         super().__init__(**options)
         self._by_address: dict[Any, Pipe] = {}
-        self._farewells: dict[Pipe, trio.CancelScope] = {}
-        """What is sent to them is flushed; then they are hung up on."""
 
     async def _send_to(self, address: Any, message: Message, doing: str) -> None:
         self._check_open()
@@ -76,17 +74,19 @@ class Addressed(Overflow):
             if place.pipe is pipe:
                 self._retire(place, [pipe])
                 return
-        farewell = self._farewells[pipe] = trio.CancelScope()
+        self._dismiss(pipe, "closed here")
+
+    def _dismiss(self, pipe: Pipe, reason: str) -> None:
+        """End the connection with this peer in order, in the background. Nothing more can be sent to it."""
 
         @trio.lowlevel.enable_ki_protection
-        async def flush_and_hang_up() -> None:
-            with farewell:
-                await self._flush([pipe])
-            pipe.hang_up("closed here")
+        async def part_and_hang_up() -> None:
+            await self._end_in_order([pipe], reason)
+            pipe.hang_up(reason)
 
         pipe.retired = True
         self._pipe_removed(pipe)
-        self._nursery.start_soon(flush_and_hang_up)
+        self._nursery.start_soon(part_and_hang_up)
 
     # -- who is who ----------------------------------------------------------------------------------------
 
@@ -114,8 +114,6 @@ class Addressed(Overflow):
             self._unknow(pipe)
         elif len(pipe.outbox) >= pipe.outbox.limit:
             self._full(pipe)
-        if pipe in self._farewells:
-            self._farewells.pop(pipe).cancel()
 
     def _pipe_removed(self, pipe: Pipe) -> None:
         super()._pipe_removed(pipe)

@@ -136,8 +136,12 @@ class Router(Notices, Sender, Service, FromNamed, trio.abc.Channel[bytes]):
         if other is None:
             return pipe.identity
         if other is not pipe and self.options.router_handover:
-            self._unknow(other)
-            other.hang_up(f"another peer has come with the routing id {shortened(pipe.identity)}")
+            reason = f"another peer has come with the routing id {shortened(pipe.identity)}"
+            if other.connecting:
+                self._unknow(other)
+                other.hang_up(reason)  # it connects again
+            else:
+                self._dismiss(other, reason)
             return pipe.identity
         return self._new_routing_id()
 

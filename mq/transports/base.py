@@ -56,7 +56,19 @@ class Stream(Protocol):
         """Have whoever waits raise ``trio.ClosedResourceError``, to look whether something else has changed."""
 
     def end_writing(self) -> None:
-        """Tell the peer that nothing more comes; what was written is still delivered."""
+        """Half-close: tell the peer that nothing more comes. The kernel still delivers what was written."""
+
+    acknowledges_for_process: bool
+    """Acknowledged bytes are in the peer's process. Otherwise they may still be in its kernel buffer."""
+
+    def unacknowledged(self) -> int | None:
+        """Return how many written bytes the peer's side has not acknowledged, or None if the system does not say.
+
+        Still answers after the connection broke. Bytes that include overhead of the kernel are an upper bound.
+        """
+
+    def is_broken(self) -> bool:
+        """Return whether the connection broke since the last call. Needed after the peer has ended its side."""
 
     def close(self) -> None:
         """Close; idempotent."""

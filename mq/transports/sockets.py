@@ -6,6 +6,8 @@ import errno
 import os
 import select
 import socket
+import struct
+import sys
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from functools import partial
 
@@ -22,6 +24,24 @@ _GATHER_LIMIT = 64
 _SELECT_LIMIT = 1024
 """Descriptors from which on select() takes none."""
 
+if sys.platform == "linux":
+    import fcntl
+    from termios import TIOCOUTQ as _SIOCOUTQ
+
+    def _in_send_buffer(sock: socket.socket) -> int | None:
+        """Return how many bytes the kernel holds for the peer of ``sock``, a FIN included as one."""
+        try:
+            [size] = struct.unpack("i", fcntl.ioctl(sock, _SIOCOUTQ, bytes(4)))
+        except OSError:
+            return None
+        return int(size)
+
+else:
+
+    def _in_send_buffer(sock: socket.socket) -> int | None:
+        """Return None: there is no call for it that all these systems share."""
+        return None
+
 
 
 class SocketStream:
@@ -37,6 +57,8 @@ class SocketStream:
         self.wait_writable: Callable[[], Awaitable[None]] = partial(trio.lowlevel.wait_writable, sock.fileno())
         self._sock = sock
         self._descriptor = sock.fileno()
+        self._ended = False
+        self.acknowledges_for_process = sock.family == socket.AF_UNIX
         poller = select.poll()
         poller.register(sock, select.POLLIN)
         self._poll: Callable[[int], object] = poller.poll
@@ -63,6 +85,16 @@ class SocketStream:
         except OSError as error:
             if error.errno != errno.ENOTCONN:  # the peer was faster
                 raise
+        self._ended = True
+
+    def unacknowledged(self) -> int | None:
+        size = _in_send_buffer(self._sock)
+        if size and self._ended and not self.acknowledges_for_process:
+            return size - 1  # the FIN
+        return size
+
+    def is_broken(self) -> bool:
+        return self._sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) != 0
 
     def close(self) -> None:
         close(self._sock)

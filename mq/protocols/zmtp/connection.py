@@ -25,6 +25,9 @@ _UNREADY = "its READY had not come (perhaps it wants another type of socket, or 
 _FILTER = b"Filter", b"exact"
 """A property of our own, by which a publisher tells that it sends what was asked for and nothing else."""
 
+_END_PATIENCE = 5.0
+"""Seconds. An implementation of ZMTP closes as soon as it has read the end, so one that does not has yet to read."""
+
 _ANSWER_LIMIT = 256
 """Answers that may wait to be sent: a peer that asks on and takes none would fill our memory."""
 
@@ -63,6 +66,9 @@ class Connection:
     a group asks for is in its place among them, as `Subscribe`, `Cancel`, `Join` and `Leave`.
     """
 
+    half_open = False
+    """A peer that has ended its own side may still read. Implementations of ZMTP do not: they close."""
+
     def __init__(
         self,
         socket_type: str,
@@ -87,6 +93,13 @@ class Connection:
         self.peer: Peer | None = None
         self.time_to_live = 0.0
         """Seconds of silence after which the peer wants to be dropped, from its last PING; 0 when it did not say."""
+        self.pings = 0
+        """PINGs that we have sent."""
+        self.pongs = 0
+        """PONGs that have come. A peer answers each PING with one, in order."""
+        self._of_silent_type = False
+        self._asked = False
+        """The peer has sent a PING, so it may send another at any time."""
         self.encode: Callable[[Sequence[Message]], list[bytes]] = encoding_v2.encode
         self.encoded_size: Callable[[Message], int] = encoding_v2.encoded_size
         self.decode: Callable[[bytes], list[Message]] = self._greet
@@ -191,6 +204,7 @@ class Connection:
     def _begin(self, peer: Peer) -> None:
         """Bind what fits ``peer``."""
         self.peer = peer
+        self._of_silent_type = peer.socket_type in ("PULL", "GATHER", "SUB", "DISH")
         wire = encoding_v2.wire
         if peer.version == (1, 0):
             wire = framing_v1.wire
@@ -209,6 +223,16 @@ class Connection:
         """PING and PONG came with ZMTP 3.1."""
         return self._greeting.version >= (3, 1)
 
+    @property
+    def end_patience(self) -> float:
+        """For how many seconds the peer may take no notice of the end of our side, once its kernel has all bytes.
+
+        If it sends anything after we have closed, its kernel may discard what it has not read. It sends nothing if its
+        type sends no messages, and it neither owes a PONG nor sends PINGs.
+        """
+        sends = not self._of_silent_type or self.pings != self.pongs or self._asked
+        return _END_PATIENCE if sends else 0.0
+
     def share(self) -> bool:
         """Once the handshake is complete: have batches taken as `encoding_v2.wire` encoded them, once for many peers.
 
@@ -224,6 +248,7 @@ class Connection:
 
         On the wire they are tenths, at most 6553.5 seconds; 0 says nothing.
         """
+        self.pings += 1
         tenths = int(min(time_to_live * 10 + 1e-9, 0xFFFF)) or int(time_to_live > 0)
         self.output.append(encode_command(b"PING", tenths.to_bytes(2, "big")))
 
@@ -241,8 +266,12 @@ class Connection:
         if len(data) < 2:
             raise ProtocolError(f"malformed PING: {len(data)} bytes, at least 2 are needed for the time to live")
         self.time_to_live = int.from_bytes(data[:2], "big") / 10
+        self._asked = True
         if len(self.output) < _ANSWER_LIMIT:
             self.output.append(encode_command(b"PONG", data[2 : 2 + _CONTEXT_LIMIT]))
+
+    def _pong(self, data: bytes) -> None:
+        self.pongs += 1
 
     def _error(self, data: bytes) -> None:
         raise ProtocolError(f"the peer ended the connection: ERROR {decode_error(data)!r}")
@@ -254,6 +283,7 @@ def _refuse_command(body: bytes) -> None:
 
 _COMMANDS: dict[bytes, Callable[[Connection, bytes], None]] = {
     b"PING": Connection._ping,
+    b"PONG": Connection._pong,
     b"ERROR": Connection._error,
 }
 """What a command does once traffic flows."""
