@@ -1,4 +1,4 @@
-"""Which address of this machine is meant? What may be bound: addresses, interfaces, names in the hosts file."""
+"""Which address of this machine does an endpoint name? An address, an interface or a name in the hosts file."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _HOSTS = Path("/etc/hosts")
 
 
 def address(host: str, text: str, *, ipv6: bool = False) -> tuple[int, str]:
-    """Return the family and address to bind for ``host`` in the endpoint ``text``: here and now, asking nobody.
+    """Return the family and address to bind for ``host`` in the endpoint ``text``, without asking a name server.
 
     Raises `InvalidEndpoint`, and OSError for an interface that has no address.
     """
@@ -50,7 +50,7 @@ def interfaces() -> list[str]:
 
 
 def check_link_local(host: str, text: str) -> None:
-    """Raise `InvalidEndpoint` for a link-local IPv6 address without a zone: every interface has such a network."""
+    """Raise `InvalidEndpoint` for a link-local IPv6 address without a zone, which could be on any interface."""
     if ":" in host and "%" not in host and ipaddress.IPv6Address(host).is_link_local:
         known = [name for name in interfaces() if not name.startswith("lo")] or ["eth0"]
         raise InvalidEndpoint(

@@ -1,8 +1,8 @@
-"""Which addresses has a host? Numbers are read here and now, names are looked up in threads.
+"""Which addresses has a host? Numeric addresses are read at once, names are looked up in threads.
 
-A look-up may take as long as a name server is silent, and nothing can interrupt it. So look-ups take none of the
-threads that Trio lends to the program. There is one look-up at a time for a name: whoever wants the same name waits for
-the same answer. Whoever stops waiting leaves at once, and the look-up goes on without him.
+A look-up blocks its thread until the name server answers or the system gives up, and nothing can interrupt it.
+Look-ups therefore use no thread of Trio's default limiter. There is one look-up at a time for a name, and all tasks
+that want the name wait for its answer. A task that is cancelled stops waiting at once; the look-up continues.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _Found: TypeAlias = list[tuple[Any, ...]]
 """What getaddrinfo() returns."""
 
 MOST = 100
-"""Look-ups that a Trio run has at a time; further names wait for one of these to end."""
+"""Look-ups that one Trio run has at a time. Further names wait until one of these ends."""
 
 
 async def look_up(host: str, port: int) -> list[Address]:
@@ -39,12 +39,12 @@ async def look_up(host: str, port: int) -> list[Address]:
         found = await _of_this_run().ask(name)
     if not found:
         raise OSError(errno.EADDRNOTAVAIL, f"{host} has no address")
-    # A port in the answer comes from a resolver of the program's own.
+    # Only a resolver that the program has set returns another port.
     return [(family, (address[0], address[1] or port, *address[2:])) for family, _, _, _, address in found]
 
 
 def encoded(host: str) -> bytes:
-    """Return ``host`` in ASCII: other alphabets by IDNA 2008, as Trio does. Raises OSError."""
+    """Return ``host`` in ASCII. Other alphabets are encoded by IDNA 2008, as in Trio. Raises OSError."""
     if host.isascii():
         return host.encode()
     try:
@@ -54,7 +54,7 @@ def encoded(host: str) -> bytes:
 
 
 def numeric(name: bytes) -> _Found | None:
-    """Return the addresses of a ``name`` that is a number itself, or None."""
+    """Return the addresses of a ``name`` that is a numeric address, or None for any other name."""
     try:
         return socket.getaddrinfo(name, 0, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST)
     except socket.gaierror:
@@ -76,8 +76,8 @@ def why_no_host(host: str) -> str | None:
 
 
 def _has_a_resolver() -> bool:
-    """Return whether the program has given Trio a resolver of its own."""
-    resolver = trio.socket.set_custom_hostname_resolver(None)  # there is no other way to ask for it
+    """Return whether the program has set a resolver with `trio.socket.set_custom_hostname_resolver`."""
+    resolver = trio.socket.set_custom_hostname_resolver(None)  # Trio has no function that only returns it
     trio.socket.set_custom_hostname_resolver(resolver)
     return resolver is not None
 
@@ -104,7 +104,7 @@ class _LookUps:
             await self.room.park()
         look_up = self.running.get(name) or self._start(name)
         await look_up.done.wait()
-        if look_up.error is not None:  # a new one for each who waits: raising changes it
+        if look_up.error is not None:  # each task gets its own error, because raising one changes it
             code = getattr(look_up.error, "errno", None) or errno.EINVAL
             raise OSError(code, getattr(look_up.error, "strerror", None) or str(look_up.error))
         return look_up.found
@@ -116,7 +116,7 @@ class _LookUps:
         def work() -> None:
             try:
                 look_up.found = socket.getaddrinfo(name, 0, type=socket.SOCK_STREAM)
-            except Exception as error:  # raised where the answer is waited for
+            except Exception as error:  # ask() raises it
                 look_up.error = error
             with contextlib.suppress(trio.RunFinishedError):
                 token.run_sync_soon(end)
@@ -130,7 +130,7 @@ class _LookUps:
             trio.lowlevel.start_thread_soon(work, lambda _: None, f"look-up of {name.decode()}")
         except RuntimeError as error:
             raise OSError(
-                errno.EAGAIN, f"no thread is to be had to look up the host name ({error}): raise ulimit -u or pids.max"
+                errno.EAGAIN, f"no thread can be started to look up the host ({error}); raise ulimit -u or pids.max"
             ) from None
         self.running[name] = look_up
         return look_up

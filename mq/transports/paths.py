@@ -1,8 +1,8 @@
-"""Whose is a path in the file system? A live owner's never; one whose owner is dead is taken over.
+"""Which paths can be bound? Vacant ones, and those of a socket whose process has ended. A live process keeps its path.
 
-A connection attempt tells whether the owner of a socket's file lives. Looking, removing a dead file, binding and
-listening are one step for other processes that do the same: they happen under a lock for that path. The lock is a file
-beside it that only its user can open, that exists as long as it is held, and that nobody waits for.
+A connection attempt tells whether a process listens at a path. A lock for the path makes one step of the attempt, the
+removal of a dead file, bind() and listen(). The lock is a file beside the path. Only its user can open the file, it
+exists while the lock is held, and no process waits for the lock.
 """
 
 from __future__ import annotations
@@ -19,16 +19,16 @@ from collections.abc import Callable, Iterator
 from ..endpoint import IPC_PATH_LIMIT
 
 _TRIES, _PAUSE = 10, 0.001
-"""How often a lock that another process holds is tried, and the seconds in between: a bind takes less."""
+"""How often a lock that another process holds is tried, and the seconds in between. A bind takes less than that."""
 
 
 def bind(sock: socket.socket, path: str) -> Callable[[], None]:
-    """Have ``sock`` listen at ``path``; return what removes its file, to be called while ``sock`` is open.
+    """Have ``sock`` listen at ``path``. Return a function that removes its file; call it while ``sock`` is open.
 
-    Raises OSError, at once. Its text says what is there, unless it is the system's own.
+    Raises OSError. Either its text describes the file at ``path``, or it is the system's own text.
     """
     path = _followed(path)
-    _is_dead(path)  # what cannot be taken is refused, whoever has the lock
+    _is_dead(path)  # raises for paths that cannot be taken, without the lock
     with _locked(path):
         if _is_dead(path):
             with contextlib.suppress(FileNotFoundError):
@@ -41,16 +41,18 @@ def bind(sock: socket.socket, path: str) -> Callable[[], None]:
 
 
 def why_not_reached(path: str) -> str:
-    """Return what is at ``path`` if nobody can ever be reached there, or ""."""
+    """Return the reason why ``path`` cannot be connected to, if something other than a socket is there, or ""."""
     try:
         mode = os.stat(path).st_mode
-    except OSError:
+    except FileNotFoundError:
         return f"there is a link to {os.path.realpath(path)!r}, which does not exist" if os.path.islink(path) else ""
+    except OSError:
+        return ""
     return "" if stat.S_ISSOCK(mode) else f"{_kind(mode)} is there, not a socket"
 
 
 def _followed(path: str) -> str:
-    """Return ``path``, or the path that it is a link to: a link is never removed."""
+    """Return ``path``, or the path that it is a symbolic link to. A link is never removed."""
     if not os.path.islink(path):
         return path
     target = os.path.realpath(path)
@@ -64,9 +66,9 @@ def _followed(path: str) -> str:
 
 
 def _is_dead(path: str) -> bool:
-    """Return whether ``path`` is a socket that nobody listens on, or False when nothing is there.
+    """Return True if ``path`` is a socket on which no process listens, False if the path is vacant.
 
-    Raises OSError for anything else.
+    Raises OSError in all other cases.
     """
     try:
         mode = os.stat(path).st_mode
@@ -102,12 +104,12 @@ def _locked(path: str) -> Iterator[None]:
         yield
     finally:
         with contextlib.suppress(OSError):
-            os.unlink(lock)  # before it is let go: whoever then gets it sees that it is no longer there
+            os.unlink(lock)  # before the release: a process that gets the lock then sees that the file is gone
         os.close(handle)
 
 
 def _lock(lock: str) -> int:
-    """Return a descriptor of the file ``lock`` with the lock that it stands for. Raises OSError if others have it."""
+    """Return a descriptor of the file ``lock`` that holds its lock. Raises OSError if another process keeps it."""
     for number in range(_TRIES):
         if number:
             time.sleep(_PAUSE)
@@ -123,7 +125,7 @@ def _lock(lock: str) -> int:
             raise
         os.close(handle)
     raise OSError(
-        errno.EADDRINUSE, f"another process binds there at this moment, it has locked {lock!r}; try again, or end it"
+        errno.EADDRINUSE, f"another process has locked {lock!r} to bind that path; try again, or end that process"
     )
 
 

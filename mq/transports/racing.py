@@ -1,6 +1,6 @@
-"""Which of a host's addresses is connected to? The first that answers: Happy Eyeballs (RFC 8305).
+"""Which of a host's addresses is connected to? The first address that answers: Happy Eyeballs (RFC 8305).
 
-An address that answers nothing costs a quarter of a second: then the next is tried beside it.
+An address that does not answer costs 250 ms. Then an attempt at the next address begins beside it.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from .rounds import Address, Rounds
 S = TypeVar("S", bound=Stream)
 
 DELAY = 0.25
-"""Seconds until another address is tried as well: RFC 8305's Connection Attempt Delay."""
+"""Seconds until an attempt at another address begins: RFC 8305's Connection Attempt Delay."""
 
 
 async def first(
     addresses: Collection[Address], connect: Callable[[Address], Awaitable[S]], rounds: Rounds
 ) -> S:
-    """Return the first stream that ``connect`` makes; close all others. Raises OSError when there is none."""
+    """Return the first stream that ``connect`` makes, and close all others. Raises OSError if all attempts fail."""
     order = rounds.begin(addresses)
     won: list[S] = []
     refusals: list[OSError] = []
@@ -46,13 +46,14 @@ async def first(
                 nursery.start_soon(attempt, address, failed)
                 with trio.move_on_after(DELAY):
                     await failed.wait()
-                # One that was reached while this thread was busy has its turn before another is tried in vain.
+                # An attempt that succeeded while this thread was busy ends the race here, before another one begins:
+                # the peer would see a connection that is closed at once.
                 await trio.lowlevel.checkpoint()
     except BaseException:
         for stream in won:
             stream.close()
         raise
-    for stream in won[1:]:  # reached at the same moment
+    for stream in won[1:]:  # connected in the same tick
         stream.close()
     if not won:
         raise _refusal(refusals)
@@ -60,7 +61,7 @@ async def first(
 
 
 def _refusal(refusals: list[OSError]) -> OSError:
-    """Return one error for all: that nobody listens is told before what else may be wrong with other addresses."""
+    """Return one error for all attempts. A refusal decides its class, and so the kind for `reconnect_stop`."""
     refusal = next((each for each in refusals if isinstance(each, ConnectionRefusedError)), refusals[0])
     reasons = dict.fromkeys(each.strerror or str(each) for each in refusals)
     return OSError(refusal.errno, "; ".join(reasons)) if len(reasons) > 1 else refusal

@@ -1,6 +1,7 @@
-"""Which of a host's addresses is tried first? Another one in each round of attempts.
+"""Which of a host's addresses is tried first? Another address in each round of attempts.
 
-So an address that answers and serves another purpose, or one that answers nothing, is not all that is ever tried.
+An address may accept connections and belong to another program, or never answer. The next round then begins with
+another address.
 """
 
 from __future__ import annotations
@@ -23,10 +24,10 @@ class Rounds:
     _tried: dict[Address, int] = field(factory=dict)
     """The last round that tried an address."""
     _spent: dict[Address, int] = field(factory=dict)
-    """The last round that began with an address, or that it answered to no avail."""
+    """The last round that began with an address, or in which it accepted a connection."""
 
     def begin(self, addresses: Collection[Address]) -> Sequence[Address]:
-        """Return ``addresses`` in the order of a new round: families in turn, what is longest untried first."""
+        """Return ``addresses`` in the order of a new round: families in turn, those not tried for longest first."""
         self._count += 1
         known = set(addresses)
         self._tried = {each: at for each, at in self._tried.items() if each in known}
@@ -42,11 +43,11 @@ class Rounds:
         self._tried[address] = self._count
 
     def answered(self, address: Address) -> None:
-        """Note that ``address`` was connected to. If the handshake succeeds, `forget` follows."""
+        """Note that ``address`` accepted a connection. If the handshake succeeds, `forget` follows."""
         self._spent[address] = self._count
 
     def forget(self) -> None:
-        """Begin as at first: the endpoint was reached."""
+        """Forget all rounds, after a completed handshake."""
         self._tried.clear()
         self._spent.clear()
 

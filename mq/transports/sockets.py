@@ -135,7 +135,7 @@ class SocketListener:
 
     def close(self) -> None:
         if self._sock.fileno() != -1 and self._on_close is not None:
-            self._on_close()  # first: once it is closed, another process may have its path
+            self._on_close()  # first: once the socket is closed, another process may take over its path
         close(self._sock)
 
 

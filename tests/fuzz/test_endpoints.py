@@ -1,4 +1,4 @@
-"""Can any text be bound, or connected to, by mistake? What is refused is quoted as it was written."""
+"""Does every text either work as an endpoint or raise an error that quotes the text?"""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def crowded_directory() -> Iterator[None]:
 @example("tcp://fe80::1%lo:*")
 @example("ipc://link")
 @example("ipc://.")
-def test_what_can_be_bound_is_and_what_cannot_is_quoted(text: str) -> None:
+def test_bind_accepts_a_text_or_quotes_it_in_the_error(text: str) -> None:
     async def bind() -> None:
         async with mq.Pull() as pull:
             bound = pull.bind(text)
@@ -84,7 +84,7 @@ def test_what_can_be_bound_is_and_what_cannot_is_quoted(text: str) -> None:
 @example("tcp://127.0.0.1 :1234")
 @example("tcp://[fe80::1]:1234")
 @example("tcp://\N{ONE DOT LEADER}:1")
-def test_what_cannot_be_connected_to_is_quoted(text: str) -> None:
+def test_connect_accepts_a_text_or_quotes_it_in_the_error(text: str) -> None:
     refusal = None
     try:
         endpoint = parse(text)

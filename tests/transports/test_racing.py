@@ -63,14 +63,14 @@ def test_each_round_begins_with_another_address() -> None:
     assert [run(rounds, [A4, B4, C4], 3)[0] for _ in range(7)] == [A4, B4, C4, A4, B4, C4, A4]
 
 
-def test_what_was_not_tried_comes_first() -> None:
+def test_untried_addresses_come_first() -> None:
     rounds = Rounds()
     assert run(rounds, [A4, B4, C4], 1) == [A4, B4, C4]
     assert run(rounds, [A4, B4, C4], 1) == [B4, C4, A4]
     assert run(rounds, [B4, C4, A4], 1) == [C4, A4, B4]  # however the name server sorts them
 
 
-def test_what_answered_to_no_avail_comes_last() -> None:
+def test_an_address_that_accepted_without_a_handshake_comes_last() -> None:
     rounds = Rounds()
     assert run(rounds, [A4, B4, C4], 3, answers=B4) == [A4, B4, C4]
     assert run(rounds, [A4, B4, C4], 1) == [C4, A4, B4]
@@ -83,7 +83,7 @@ def test_a_handshake_makes_the_order_that_of_the_system_again() -> None:
     assert run(rounds, [A4, B4], 2) == [A4, B4]
 
 
-def test_what_is_remembered_is_what_the_last_answer_had() -> None:
+def test_only_addresses_of_the_last_answer_are_remembered() -> None:
     rounds = Rounds()
     for number in range(1000):
         run(rounds, [(2, (f"10.0.{number // 256}.{number % 256}", 1)), A4], 2)
@@ -259,7 +259,7 @@ def _descriptors() -> int:
 
 
 @linux
-async def test_a_black_hole_holds_up_nobody(name_server: NameServer, deadline: None) -> None:
+async def test_the_address_behind_a_black_hole_is_reached(name_server: NameServer, deadline: None) -> None:
     name_server.known["service.test"] = ["127.0.0.5", "127.0.0.6"]
     with hole("127.0.0.5") as port:
         async with mq.Pull() as pull, mq.Push(connect_timeout=math.inf) as push:
