@@ -145,6 +145,7 @@ class Req(Notices, Sender, Requester, _InTurn, trio.abc.Channel[bytes]):
                 pipe.ready.append(message_of(body))
             else:
                 self._drop(pipe, 1, UNAWAITED_REPLY)
+                self._suspect(pipe, frames)
 
     def _forget(self, pipe: Pipe, reason: Reason, detail: str = "") -> None:
         super()._forget(pipe, reason, detail)

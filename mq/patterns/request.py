@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import random
 from collections.abc import Iterable
 from typing import Unpack
@@ -16,6 +17,8 @@ from ..pipe import Pipe
 from ..reasons import UNAWAITED_REPLY, Reason
 from .incoming import Receiver
 from .outgoing import RoundRobinMultipart
+
+log = logging.getLogger("mq")
 
 DELIMITER = b""
 """RFC 28: what is before it is the way back."""
@@ -50,6 +53,7 @@ class Requester(RoundRobinMultipart, Receiver):
         super().__init__(**options)
         self._number = random.getrandbits(32)
         self._asked: dict[bytes, _Asked] = {}
+        self._told_of_numbers = False
 
     async def request(self, message: bytes) -> bytes:
         """Send ``message`` to the next peer and return its reply. Any number of tasks may do so at once.
@@ -142,6 +146,19 @@ class Requester(RoundRobinMultipart, Receiver):
         self._received += 1
         asked.seat.unpark_all()
         return True
+
+    def _suspect(self, pipe: Pipe, frames: list[bytes]) -> None:
+        """Say once in the log when a peer whose reply a task waits for sends one without a number."""
+        numbered = len(frames) > 2 and len(frames[0]) == 4 and frames[1] == DELIMITER
+        if self._told_of_numbers or numbered or not any(asked.pipe is pipe for asked in self._asked.values()):
+            return
+        self._told_of_numbers = True
+        log.warning(
+            "%s.request() waits for a reply with the number of its request, and dropped one without a number from %s: "
+            "a program with a ROUTER socket must send back all frames of a request up to the empty frame; if that "
+            "program cannot be changed, use send() and receive() instead of request()",
+            self._name, pipe.peer or pipe.endpoint,
+        )  # fmt: skip
 
     async def _wait(self, doing: str) -> None:
         try:

@@ -15,7 +15,7 @@ from trio.testing import wait_all_tasks_blocked
 import mq
 
 from ..conftest import married, until
-from ..interop.libzmq import libzmq
+from ..interop.libzmq import libzmq, meeting
 from ..links.test_inproc_threads import together
 from .meeting import HUGE, another, numbered, reserved
 
@@ -383,6 +383,68 @@ async def test_a_reply_counts_for_the_peer_that_was_asked_only_and_once(endpoint
             for _ in range(3):
                 await asked.send_multipart([*envelope, b"question!"])
         await until(lambda: req.statistics().dropped == {UNAWAITED: 6})
+
+
+def said_of_numbers(caplog: pytest.LogCaptureFixture) -> list[str]:
+    return [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+
+
+@pytest.mark.parametrize("binder", ["ours", "theirs"])
+@pytest.mark.parametrize("reply", [[b"", b"body"], [b"body"]])
+async def test_a_reply_of_libzmqs_router_without_the_number_of_its_request_is_said_once(
+    wire_endpoint: str, binder: str, reply: list[bytes], deadline: None, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with (
+        meeting(mq.Req(linger=0), zmq.ROUTER, wire_endpoint, binder) as (req, router),
+        trio.open_nursery() as nursery,
+    ):
+        for _ in range(3):
+            nursery.start_soon(req.request, b"question")
+        requests = []
+        while len(requests) < 3:
+            requests += await router.receive()
+        for routing_id, *_ in requests:
+            await router.send([routing_id, *reply])
+        await until(lambda: req.statistics().dropped == {UNAWAITED: 3})
+        nursery.cancel_scope.cancel()
+    (said,) = said_of_numbers(caplog)
+    assert said.startswith("Req.request() waits for a reply with the number of its request")
+    assert "must send back all frames of a request up to the empty frame" in said
+    assert "use send() and receive()" in said
+
+
+async def test_a_reply_with_its_number_that_comes_late_or_twice_is_not_said_to_have_none(
+    endpoint: str, deadline: None, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with married(mq.Router(), mq.Req(linger=0), endpoint) as (router, req), trio.open_nursery() as nursery:
+        with trio.CancelScope() as given_up:
+            nursery.start_soon(cancel_when_received, router, given_up, late := [])
+            await req.request(b"late")
+        nursery.start_soon(req.request, b"waits")
+        waiting = await router.receive_multipart()
+        for _ in range(2):
+            await router.send_multipart(late[0])
+        await until(lambda: req.statistics().dropped == {UNAWAITED: 2})
+        await router.send_multipart(waiting)
+    assert said_of_numbers(caplog) == []
+
+
+async def cancel_when_received(router: mq.Router, scope: trio.CancelScope, received: list[list[bytes]]) -> None:
+    received.append(await router.receive_multipart())
+    scope.cancel()
+
+
+async def test_a_reply_without_a_number_while_no_request_waits_is_only_counted(
+    endpoint: str, deadline: None, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with married(mq.Router(), mq.Req(routing_id=b"req"), endpoint) as (router, req):
+        await router.send_multipart([b"req", b"", b"for nobody"])
+        await until(lambda: req.statistics().dropped == {UNAWAITED: 1})
+        await req.send(b"question")
+        [routing_id, empty, body] = await router.receive_multipart()
+        await router.send_multipart([routing_id, empty, body])
+        assert await req.receive() == b"question"
+    assert said_of_numbers(caplog) == []
 
 
 async def test_a_flood_of_replies_that_nobody_waits_for_holds_up_nobody(endpoint: str, deadline: None) -> None:
