@@ -91,13 +91,17 @@ class Monitor:
         self._socket = socket
         self.seen: set[int] = set()
 
+    async def any(self) -> Any:
+        """Wait for the next event, and return what is told about it."""
+        told = await trio.to_thread.run_sync(recv_monitor_message, self._socket)
+        self.seen.add(told["event"])
+        return told
+
     async def next(self, event: int) -> Any:
         """Wait for the next ``event``, and return what is told about it."""
-        while True:
-            told = await trio.to_thread.run_sync(recv_monitor_message, self._socket)
-            self.seen.add(told["event"])
-            if told["event"] == event:
-                return told
+        while (told := await self.any())["event"] != event:
+            pass
+        return told
 
 
 @asynccontextmanager
