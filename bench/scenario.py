@@ -55,6 +55,8 @@ class Scenario:
     fans: int = 1
     topics: int = 1
     window: int = 1
+    cores: int = 0
+    """All processes of a turn share this many cores of the machine; 0 means all cores."""
 
     @property
     def libraries(self) -> tuple[str, ...]:

@@ -2,8 +2,10 @@
 
 import contextlib
 import json
+import os
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -71,8 +73,8 @@ def endpoint(transport: str, directory: str) -> str:
 
 
 @contextlib.asynccontextmanager
-async def started(name: str, command: Sequence[str], errors: Path) -> AsyncIterator[Peer]:
-    """Run a peer process. Leaving the block kills the process, whatever the reason.
+async def started(name: str, command: Sequence[str], errors: Path, cores: int = 0) -> AsyncIterator[Peer]:
+    """Run a peer process on the first ``cores`` cores, or on all. Leaving the block kills it, whatever the reason.
 
     The process has its own session, so a Ctrl-C at the terminal reaches only the bench, which then kills the process.
     """
@@ -86,6 +88,8 @@ async def started(name: str, command: Sequence[str], errors: Path) -> AsyncItera
             start_new_session=True,
         )
     try:
+        if cores:
+            os.sched_setaffinity(process.pid, sorted(os.sched_getaffinity(0))[:cores])
         yield Peer(name, process, errors)
     finally:
         process.kill()
@@ -117,13 +121,16 @@ async def take_turn(scenario: Scenario, library: str, *, quick: bool) -> dict[st
                     command = [sys.executable, "-m", "bench.peer", library, role, json.dumps(attrs.asdict(task))]
                 else:
                     command = [*compiled.command(program, role, task)]
-                errors = Path(directory, f"{role}.errors")
-                peers.append(await stack.enter_async_context(started(f"{library}'s {role}", command, errors)))
+                errors, name = Path(directory, f"{role}.errors"), f"{library}'s {role}"
+                peers.append(await stack.enter_async_context(started(name, command, errors, scenario.cores)))
             await attend_all(peers)
-    results = [peer.result for peer in peers if peer.result is not None]
-    if len(results) != 1:
-        raise BrokenRun(f"{library} reported {len(results)} results in {scenario.name}, not one")
-    return results[0]
+    results: Counter[str] = Counter()
+    for peer in peers:
+        results.update(peer.result or {})  # each peer reports its share of the processor time
+    missing = {comparison.metric for comparison in scenario.comparisons} - results.keys()
+    if missing:
+        raise BrokenRun(f"{library} did not report {', '.join(sorted(missing))} in {scenario.name}")
+    return dict(results)
 
 
 async def attend_all(peers: Sequence[Peer]) -> None:

@@ -57,10 +57,11 @@ def taker(stream: trio.SocketStream, size: int) -> Callable[[], Awaitable[bytes]
     return take
 
 
-async def echo(task: Task, fellow: Fellow) -> None:
+async def echo(task: Task, fellow: Fellow) -> Result:
     async with await accept(task.endpoint, fellow) as stream:
-        await reflect(stream.send_all, taker(stream, task.size), task)
+        result = await reflect(stream.send_all, taker(stream, task.size), task)
         await trio.to_thread.run_sync(fellow.hear)
+    return result
 
 
 async def ping(task: Task, fellow: Fellow) -> Result:

@@ -4,7 +4,7 @@
 """
 
 from collections.abc import Awaitable, Callable
-from time import perf_counter, perf_counter_ns
+from time import perf_counter, perf_counter_ns, process_time
 
 from bench.task import Task, WrongMessage, expect, percentiles
 
@@ -44,9 +44,14 @@ async def drain(receive: Receive, task: Task, go: Callable[[], object]) -> dict[
     return task.rate(seconds)
 
 
-async def reflect(send: Send, receive: Receive, task: Task) -> None:
-    for _ in range(task.warm_up + task.count):
+async def reflect(send: Send, receive: Receive, task: Task) -> dict[str, float]:
+    """Send each message back, and count this side's processor time."""
+    for _ in range(task.warm_up):
         await send(await receive())
+    started = process_time()
+    for _ in range(task.count):
+        await send(await receive())
+    return {"cpu": (process_time() - started) / task.count}
 
 
 async def run_ahead(send: Send, receive: Receive, task: Task) -> dict[str, float]:
@@ -69,12 +74,17 @@ async def run_ahead(send: Send, receive: Receive, task: Task) -> dict[str, float
 
 
 async def volley(send: Send, receive: Receive, task: Task) -> dict[str, float]:
-    """Time each round trip."""
+    """Time each round trip, and count this side's processor time."""
     body, laps = task.body, []
-    for _ in range(task.warm_up + task.count):
+    for _ in range(task.warm_up):
+        await send(body)
+        await receive()
+    busy = process_time()
+    for _ in range(task.count):
         started = perf_counter_ns()
         await send(body)
         reply = await receive()
         laps.append(perf_counter_ns() - started)
         expect(reply, body)
-    return percentiles(laps[task.warm_up :])
+    busy = process_time() - busy
+    return {**percentiles(laps), "cpu": busy / task.count}

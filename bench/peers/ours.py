@@ -42,11 +42,12 @@ async def push(task: Task, fellow: Fellow) -> None:
 def reflector(kind: Callable[[], Any]) -> Role:
     """Return the role of a socket of this ``kind`` that sends each received message back."""
 
-    async def role(task: Task, fellow: Fellow) -> None:
+    async def role(task: Task, fellow: Fellow) -> Result:
         async with kind() as socket:
             fellow.say(socket.bind(task.endpoint))
-            await reflect(socket.send, socket.receive, task)
+            result = await reflect(socket.send, socket.receive, task)
             await hear(fellow)
+        return result
 
     return role
 

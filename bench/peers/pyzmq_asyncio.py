@@ -16,12 +16,13 @@ def play(role: str, task: Task, fellow: Fellow) -> Result:
     return asyncio.run(ROLES[role](task, fellow))
 
 
-async def echo(task: Task, fellow: Fellow) -> None:
+async def echo(task: Task, fellow: Fellow) -> Result:
     with zmq.asyncio.Context() as context, context.socket(zmq.PAIR) as socket:
         socket.bind(task.endpoint)
         fellow.say(socket.getsockopt_string(zmq.LAST_ENDPOINT))
-        await reflect(socket.send, socket.recv, task)
+        result = await reflect(socket.send, socket.recv, task)
         await asyncio.to_thread(fellow.hear)
+    return result
 
 
 async def ping(task: Task, fellow: Fellow) -> Result:

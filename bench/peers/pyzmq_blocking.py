@@ -68,13 +68,23 @@ def push(task: Task, fellow: Fellow, context: Context) -> None:
         fellow.hear()
 
 
-def echo(task: Task, fellow: Fellow, context: Context) -> None:
-    with context.socket(zmq.PAIR) as socket:
-        fellow.say(bind(socket, task.endpoint))
-        send, receive = socket.send, socket.recv
-        for _ in range(task.warm_up + task.count):
-            send(receive())
-        fellow.hear()
+def reflector(kind: int) -> Callable[[Task, Fellow, Context], Result]:
+    """Return the role of a socket of this ``kind`` that sends each received message back."""
+
+    def role(task: Task, fellow: Fellow, context: Context) -> Result:
+        with context.socket(kind) as socket:
+            fellow.say(bind(socket, task.endpoint))
+            send, receive = socket.send, socket.recv
+            for _ in range(task.warm_up):
+                send(receive())
+            started = process_time()
+            for _ in range(task.count):
+                send(receive())
+            cpu = (process_time() - started) / task.count
+            fellow.hear()
+        return {"cpu": cpu}
+
+    return role
 
 
 def ping(task: Task, fellow: Fellow, context: Context) -> Result:
@@ -114,27 +124,23 @@ def hoard(task: Task, fellow: Fellow, context: Context) -> Result:
     return {"growth": growth}
 
 
-def rep(task: Task, fellow: Fellow, context: Context) -> None:
-    with context.socket(zmq.REP) as socket:
-        fellow.say(bind(socket, task.endpoint))
-        send, receive = socket.send, socket.recv
-        for _ in range(task.warm_up + task.count):
-            send(receive())
-        fellow.hear()
-
-
 def volley(kind: int, task: Task, fellow: Fellow, context: Context) -> Result:
     with context.socket(kind) as socket:
         socket.connect(fellow.hear())
         send, receive, body, laps = socket.send, socket.recv, task.body, []
-        for _ in range(task.warm_up + task.count):
+        for _ in range(task.warm_up):
+            send(body)
+            receive()
+        busy = process_time()
+        for _ in range(task.count):
             started = perf_counter_ns()
             send(body)
             reply = receive()
             laps.append(perf_counter_ns() - started)
             expect(reply, body)
+        busy = process_time() - busy
         fellow.say("done")
-    return percentiles(laps[task.warm_up :])
+    return {**percentiles(laps), "cpu": busy / task.count}
 
 
 def req(task: Task, fellow: Fellow, context: Context) -> Result:
@@ -276,9 +282,12 @@ def dealers(task: Task, fellow: Fellow, context: Context) -> None:
 
 
 ROLES: dict[str, Callable[[Task, Fellow, Context], Result]] = {
-    role.__name__: role
-    for role in (
-        pull, push, echo, ping, two_threads, hoard, rep, req, router, dealer, dealer_ahead, pub, subs, router_of_many,
-        dealers,
-    )
+    "echo": reflector(zmq.PAIR),
+    "rep": reflector(zmq.REP),
+    **{
+        role.__name__: role
+        for role in (
+            pull, push, ping, two_threads, hoard, req, router, dealer, dealer_ahead, pub, subs, router_of_many, dealers
+        )
+    },
 }  # fmt: skip
