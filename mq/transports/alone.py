@@ -19,8 +19,8 @@ import select
 import socket
 import weakref
 from collections.abc import Callable
-from functools import partial
 from operator import attrgetter
+from time import perf_counter
 from typing import Any
 
 import trio
@@ -31,22 +31,71 @@ _MANY = 64
 _LONGEST = 60_000.0
 """Milliseconds of one poll, at most."""
 
+_GLANCE = 40e-6
+"""Seconds of a glance: less than it takes to fall asleep and to be woken."""
+
+_MOST_REST = 255
+"""Waits without a glance between two glances in vain, at most."""
+
 _is_runnable = attrgetter("_next_send_fn")
 
 
 def blocker(sock: socket.socket) -> Callable[[], bool]:
     """Return the `Stream.block` of ``sock``, for the run of the calling task."""
     solitude = _of_this_run()
-    if solitude is None:
-        return _never
-    poller = select.poll()
-    poller.register(sock, select.POLLIN)
-    poller.register(solitude.descriptor, select.POLLIN)
-    return partial(solitude.block, poller.poll, sock.fileno())
+    return _never if solitude is None else Blocker(solitude, sock).block
 
 
 def _never() -> bool:
     return False
+
+
+class Blocker:
+    """Blocks the thread until a socket is readable.
+
+    To fall asleep and to be woken takes more processor time than a short glance. So a wait begins with one, unless the
+    last glances were in vain: the peer is slow then, or has no core of its own to answer on.
+    """
+
+    __slots__ = ("_descriptor", "_in_vain", "_poll", "_rest", "_solitude")
+
+    def __init__(self, solitude: Solitude, sock: socket.socket) -> None:
+        poller = select.poll()
+        poller.register(sock, select.POLLIN)
+        poller.register(solitude.descriptor, select.POLLIN)
+        self._poll = poller.poll
+        self._descriptor = sock.fileno()
+        self._solitude = solitude
+        self._rest = 0
+        """Waits without a glance that are to come."""
+        self._in_vain = 0
+        """Waits without a glance after the last glance in vain."""
+
+    def block(self) -> bool:
+        """Block until something is ready, or Trio's next deadline passes; return whether only the socket is ready.
+
+        Return False at once when another task can run now, and when the calling task is cancelled.
+        """
+        milliseconds = self._solitude.milliseconds()
+        if not milliseconds:
+            return False
+        if self._rest:
+            self._rest -= 1
+            ready = self._poll(milliseconds)
+        else:
+            ready = self._poll(0) or self._glance() or self._poll(milliseconds)
+        return len(ready) == 1 and ready[0][0] == self._descriptor
+
+    def _glance(self) -> list[tuple[int, int]]:
+        poll = self._poll
+        until = perf_counter() + _GLANCE
+        while perf_counter() < until:
+            ready = poll(0)
+            if ready:
+                self._in_vain = 0
+                return ready
+        self._rest = self._in_vain = min(2 * self._in_vain + 1, _MOST_REST)
+        return []
 
 
 class Solitude:
@@ -68,23 +117,20 @@ class Solitude:
         """The step of that task: Trio counts them."""
         self._begin_step(trio.lowlevel.current_task())
 
-    def block(self, poll: Callable[[float], list[tuple[int, int]]], descriptor: int) -> bool:
-        """Poll until something is ready, or the next deadline passes; return whether only ``descriptor`` is ready.
+    def milliseconds(self) -> float:
+        """Return for how long no other task can run unless `descriptor` becomes readable.
 
-        Return False at once when another task can run now, and when the calling task is cancelled.
+        Return 0 when another task can run now, and when the calling task is cancelled.
         """
         if self._runnable:
-            return False
+            return 0.0
         task: Any = trio.lowlevel.current_task()
         # Later in the same step, another task is runnable only if this one made it so, and then it is in the queue.
         same_step = task._schedule_points == self._point and self._task() is task
         if not (same_step or self._begin_step(task)) or task._cancel_status.effectively_cancelled:
-            return False
-        left = (self._deadlines.next_deadline() - self._now()) * 1000
-        if left <= 0:
-            return False
-        ready = poll(left if left < _LONGEST else _LONGEST)
-        return len(ready) == 1 and ready[0][0] == descriptor
+            return 0.0
+        left: float = (self._deadlines.next_deadline() - self._now()) * 1000
+        return min(left, _LONGEST) if left > 0 else 0.0
 
     def _begin_step(self, task: Any) -> bool:
         """Return whether ``task`` is alone in its present step. Trio takes several tasks at a time from its queue."""

@@ -12,7 +12,7 @@ import pytest
 import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
-from mq.transports.alone import blocker
+from mq.transports.alone import Blocker, blocker
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="elsewhere every wait goes through Trio")
 
@@ -51,6 +51,30 @@ async def test_a_lone_task_need_not_have_had_a_turn_of_its_own_for_each_wait(pai
         theirs.send(b"m")
         assert block()
         ours.recv(10)
+
+
+class Glancing(Blocker):
+    """A blocker that counts its glances."""
+
+    __slots__ = ("glances",)
+
+    def _glance(self) -> list[tuple[int, int]]:
+        self.glances += 1
+        return super()._glance()
+
+
+async def test_glances_in_vain_become_rare(pair: Pair) -> None:
+    ours, theirs = pair
+    known = blocker(ours)
+    blocking = Glancing(known.__self__._solitude, ours)  # type: ignore[attr-defined]
+    blocking.glances = 0
+    await let_others_run()
+    for _ in range(20):  # a deadline in the near future ends each wait: nothing comes in the time of a glance
+        with trio.CancelScope(deadline=trio.current_time() + 0.002):  # noqa: ASYNC100 - the wait is not Trio's
+            assert not blocking.block()
+    assert blocking.glances == 4  # at the waits 1, 3, 7 and 15
+    theirs.send(b"m")
+    assert blocking.block(), "what is there is seen without a glance"
 
 
 async def nothing() -> None:
