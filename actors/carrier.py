@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 
 import trio
@@ -99,26 +99,21 @@ async def connect_control(where: str) -> AsyncIterator[Control]:
 class _Outlet:
     push: mq.Push | None = None
     waiting: list[list[bytes]] = Factory(list)
-    opened: trio.Event = Factory(trio.Event)
     closed: trio.Event = Factory(trio.Event)
     scope: trio.CancelScope = Factory(trio.CancelScope)
 
 
 class Outlets:
-    """One PUSH for each address this run has sent to, opened when first needed."""
+    """One PUSH for each node this run has sent to, opened when first needed.
 
-    def __init__(self, nursery: trio.Nursery, hwm: int, lasting: bool) -> None:
+    `lost` is called with the address of a node that cannot be reached any more.
+    """
+
+    def __init__(self, nursery: trio.Nursery, hwm: int, lost: Callable[[Address], None]) -> None:
         self._nursery = nursery
         self._hwm = hwm
-        self._lasting = lasting  # the address will be bound again after its owner's death
+        self._lost = lost
         self._outlets: dict[Address, _Outlet] = {}
-
-    def _outlet(self, address: Address) -> _Outlet:
-        outlet = self._outlets.get(address)
-        if outlet is None:
-            outlet = self._outlets[address] = _Outlet()
-            self._nursery.start_soon(self._hold, address, outlet)
-        return outlet
 
     async def _hold(self, address: Address, outlet: _Outlet) -> None:
         try:
@@ -132,7 +127,6 @@ class Outlets:
                 ) as push:
                     await self._serve(push, address, outlet)
         finally:
-            outlet.opened.set()
             if self._outlets.get(address) is outlet:
                 del self._outlets[address]
 
@@ -144,64 +138,39 @@ class Outlets:
             if isinstance(event, mq.Disconnected | mq.ConnectDelayed):
                 if self._outlets.get(address) is outlet:
                     del self._outlets[address]
+                    self._lost(address)
                 outlet.scope.cancel()
                 return
 
     async def _serve(self, push: mq.Push, address: Address, outlet: _Outlet) -> None:
         async with push.monitor() as events, open_nursery() as nursery:
-            if not self._lasting:
-                nursery.start_soon(self._drop_when_lost, events, address, outlet)
+            nursery.start_soon(self._drop_when_lost, events, address, outlet)
             push.connect(endpoint(address))
             for frames in outlet.waiting:
                 push.send_multipart_nowait(frames)
             outlet.push = push
-            outlet.opened.set()
             await outlet.closed.wait()
             nursery.cancel_scope.cancel()
 
     def post(self, address: Address, frames: list[bytes]) -> None:
         """Send at once or queue; a receiver that does not read any more loses its connection."""
-        outlet = self._outlet(address)
+        outlet = self._outlets.get(address)
+        if outlet is None:
+            outlet = self._outlets[address] = _Outlet()
+            self._nursery.start_soon(self._hold, address, outlet)
         if outlet.push is None:
             outlet.waiting.append(frames)
             return
         try:
             outlet.push.send_multipart_nowait(frames)
         except trio.ClosedResourceError:
-            self.drop(address)
+            self._outlets.pop(address, None)
         except trio.WouldBlock:
             log.warning("%s takes no more messages; forgetting it", address)
-            self.forget(address)
-
-    def send_nowait(self, address: Address, frames: list[bytes]) -> None:
-        """Send if there is room, else raise trio.WouldBlock; so too while the outlet is being opened."""
-        push = self._outlet(address).push
-        if push is None:
-            raise trio.WouldBlock
-        with suppress(trio.ClosedResourceError):
-            push.send_multipart_nowait(frames)
-
-    async def send(self, address: Address, frames: list[bytes]) -> None:
-        """Park until there is room. A message for an actor that is down for good is lost, as its sender hears."""
-        outlet = self._outlet(address)
-        await outlet.opened.wait()
-        if outlet.push is not None:
-            with suppress(trio.ClosedResourceError):
-                await outlet.push.send_multipart(frames)
-
-    def forget(self, address: Address) -> None:
-        """Close the outlet to this address; what waits in it is flushed or dropped."""
-        outlet = self._outlets.pop(address, None)
-        if outlet is not None:
-            outlet.closed.set()
-
-    def drop(self, address: Address) -> None:
-        """Close the outlet to an address that nobody will read any more."""
-        outlet = self._outlets.pop(address, None)
-        if outlet is not None:
-            outlet.scope.cancel()
+            self._outlets.pop(address).closed.set()
 
     def close(self) -> None:
         """Let every outlet flush and end; the nursery waits for them."""
-        for address in list(self._outlets):
-            self.forget(address)
+        outlets, self._outlets = self._outlets, {}
+        for outlet in outlets.values():
+            outlet.closed.set()

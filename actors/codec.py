@@ -11,9 +11,9 @@ from actors.values import messages
 from actors.values.messages import Message
 
 KINDS: tuple[type[Any], ...] = (
-    messages.Call, messages.Cast, messages.Reply, messages.Raised, messages.Item, messages.End,
-    messages.Credit, messages.Cancel, messages.Watch, messages.Up, messages.Down, messages.Find,
-    messages.Init, messages.Ready, messages.Serve, messages.Serving, messages.Stop, messages.Exit,
+    messages.Call, messages.Cast, messages.Reply, messages.Raised, messages.Item, messages.End, messages.Room,
+    messages.Credit, messages.Cancel, messages.Watch, messages.Up, messages.Down, messages.Find, messages.Left,
+    messages.Announce, messages.Init, messages.Serving, messages.Stop, messages.Exit,
 )  # fmt: skip
 NUMBERS = {kind: number for number, kind in enumerate(KINDS)}
 FIELDS = {kind: tuple(one.name for one in kind.__attrs_attrs__) for kind in KINDS}

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 import trio
@@ -81,7 +82,7 @@ class Actor:
 
     async def find(self, path: str) -> Ref[Any]:
         """The actor called "name" or "supervisor/name": a sibling first, then upwards. Raises NoSuchChild."""
-        return await references.find(self._life.context.lineage, self._life.node, path)
+        return await self._life.find(path)
 
 
 def _is_async(method: Any) -> bool:
@@ -100,23 +101,44 @@ class Life:
         self.context = context
         self.node = node
         self.messages: dict[str, bool] = {}
-        self.serve = trio.Event()
-        self.stopped = trio.Event()
+        self.stopped = False
         self.ending: Reason | None = None
+        self._hear_stop: list[Callable[[], None]] = []
 
     @property
     def ref(self) -> Ref[Any]:
         me = self.context
-        return Ref(me.name, me.uid, me.mailbox, me.lineage, self.messages, self.node)
+        return Ref(me.name, me.uid, me.generation, me.lineage, me.board, self.messages, self.node)
+
+    async def find(self, path: str) -> Ref[Any]:
+        me = self.context
+        return await references.find(((me.uid, me.generation), *me.lineage), me.board, self.node, path)
 
     def stop(self) -> None:
         self.end(Normal())
 
     def end(self, reason: Reason) -> None:
         """End after the current message, for this reason unless it was stopped before."""
-        if not self.stopped.is_set():
+        if not self.stopped:
             self.ending = reason
-            self.stopped.set()
+            self.obey()
+
+    def obey(self) -> None:
+        """Its supervisor asks it to stop."""
+        self.stopped = True
+        for hear in self._hear_stop:
+            hear()
+
+    @contextmanager
+    def when_stopped(self, hear: Callable[[], None]) -> Iterator[None]:
+        """Call `hear` when it is stopped while the block runs, or at once."""
+        self._hear_stop.append(hear)
+        if self.stopped:
+            hear()
+        try:
+            yield
+        finally:
+            self._hear_stop.remove(hear)
 
 
 def born(cls: type[Actor], args: tuple[Any, ...], kwargs: dict[str, Any], life: Life) -> Actor:

@@ -1,33 +1,43 @@
-"""Whose message is next, and who handles it? One at a time, except for streams and concurrent methods."""
+"""Whose message is next, and how is it handled? One at a time, except for streams and concurrent methods."""
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import trio
 
-from actors import scopes
-from actors.codec import decode, encode, pack
+from actors.codec import pack
 from actors.errors import UnknownMessage
 from actors.nodes.streams import Streaming
 from actors.values.failure import Failure
-from actors.values.messages import Call, Cast, Message, Raised, Reply
+from actors.values.messages import Address, Call, Cast, Raised, Reply, Room
 
 if TYPE_CHECKING:
     from actors.life.actor import Actor
     from actors.nodes.node import Node
 
 
-async def _next(inbox: Any) -> tuple[Message, list[bytes]] | None:
-    try:
-        return decode(await inbox.receive_multipart())
-    except trio.ClosedResourceError:
-        return None
+class Queued:
+    """A call that waits for its turn; cancelled, it is not handled at all."""
+
+    __slots__ = ("cancelled",)
+
+    def __init__(self) -> None:
+        self.cancelled = False
+
+    def cancel(self) -> None:
+        self.cancelled = True
+
+    def credit(self, items: int) -> None:
+        """Only streams have credit."""
 
 
 class Handling:
     """A call being handled; it can be cancelled from afar."""
+
+    __slots__ = ("scope",)
 
     def __init__(self) -> None:
         self.scope = trio.CancelScope()
@@ -40,57 +50,91 @@ class Handling:
 
 
 class Mailbox:
-    """Hands an actor its messages."""
+    """Holds the messages for one incarnation, and hands them to its actor.
 
-    def __init__(self, actor: Actor, node: Node, generation: int, nursery: trio.Nursery) -> None:
+    Each node that sends may have `capacity` messages waiting here; it is told in batches of the room that messages
+    leave. So one full mailbox holds up only those who send to it.
+    """
+
+    def __init__(
+        self, actor: Actor, node: Node, uid: str, generation: int, capacity: int, nursery: trio.Nursery
+    ) -> None:
+        self.generation = generation
         self._actor = actor
         self._node = node
-        self._generation = generation
+        self._uid = uid
         self._nursery = nursery
+        self._batch = max(1, capacity // 4)
+        self._taken: dict[Address, int] = {}
+        self._queue: deque[tuple[Call | Cast, list[bytes]]] = deque()
+        self._reader: trio.lowlevel.Task | None = None
+        self._closed = False
         self._concurrent = {
             name for name in actor.messages if getattr(getattr(actor, name), "__concurrent__", False)
         }
-        self._turn = trio.Lock()
-        self._stopped = False
 
-    async def serve(self, inbox: Any, capacity: int) -> None:
-        """Handle messages until the inbox is closed. A cast that raises comes out of here."""
-        if not self._concurrent:
-            while (next := await _next(inbox)) is not None:
-                await self._handle(*next)
+    def put(self, message: Call | Cast, payload: list[bytes]) -> None:
+        """Let a message wait; one for a concurrent method begins at once."""
+        if self._closed:
             return
-        # Somebody must read on while a message is handled, or a concurrent one could not overtake it.
-        turns, queue = trio.open_memory_channel[tuple[Message, list[bytes]]](capacity)
-        async with turns, scopes.open_nursery() as nursery:
-            nursery.start_soon(self._take_turns, queue)
-            while (next := await _next(inbox)) is not None:
-                if isinstance(next[0], Call | Cast) and next[0].method in self._concurrent:
-                    await self._handle(*next)
-                else:
-                    await turns.send(next)
-            await self._finish_turn(nursery)
+        if message.method in self._concurrent:
+            self._make_room(message.caller)
+            self._expect(message)
+            self._nursery.start_soon(self._beside, message, payload, name=message.method)
+            return
+        self._queue.append((message, payload))
+        self._expect(message)
+        if self._reader is not None:
+            reader, self._reader = self._reader, None
+            trio.lowlevel.reschedule(reader)
 
-    async def _take_turns(self, queue: trio.MemoryReceiveChannel[tuple[Message, list[bytes]]]) -> None:
-        async for message, payload in queue:
-            async with self._turn:
-                if self._stopped:
-                    return
-                await self._handle(message, payload)
+    def _expect(self, message: Call | Cast) -> None:
+        if isinstance(message, Call):
+            self._node.serving[message.id] = Queued()
 
-    async def _finish_turn(self, nursery: trio.Nursery) -> None:
-        self._stopped = True
-        async with self._turn:
-            nursery.cancel_scope.cancel()
+    def close(self) -> None:
+        """Take no more messages, and hand out none that wait."""
+        self._closed = True
+        for message, _ in self._queue:
+            if isinstance(message, Call):
+                self._node.serving.pop(message.id, None)
+        self._queue.clear()
+        if self._reader is not None:
+            reader, self._reader = self._reader, None
+            trio.lowlevel.reschedule(reader)
 
-    async def _handle(self, message: Message, payload: list[bytes]) -> None:
-        if isinstance(message, Cast):
-            await self._cast(message, payload)
-        elif isinstance(message, Call) and self._wanted(message):
-            await self._call(message, payload)
+    async def serve(self) -> None:
+        """Handle messages until closed. A cast that raises comes out of here."""
+        since_yield = 0
+        while not self._closed:
+            if not self._queue:
+                self._reader = trio.lowlevel.current_task()
+                await trio.lowlevel.wait_task_rescheduled(self._abort)
+                since_yield = 0
+                continue
+            since_yield += 1
+            if since_yield > 64:  # a method that never waits must not keep others from running
+                since_yield = 0
+                await trio.lowlevel.checkpoint()
+                continue
+            message, payload = self._queue.popleft()
+            self._make_room(message.caller)
+            if isinstance(message, Cast):
+                await self._cast(message, payload)
+            else:
+                await self._call(message, payload)
 
-    def _wanted(self, call: Call) -> bool:
-        # The caller of an earlier incarnation has already been told that it died.
-        return call.generation == self._generation and not self._node.cancelled_early(call.id)
+    def _abort(self, _raise_cancel: Callable[[], Any]) -> trio.lowlevel.Abort:
+        self._reader = None
+        return trio.lowlevel.Abort.SUCCEEDED
+
+    def _make_room(self, sender: Address) -> None:
+        taken = self._taken.get(sender, 0) + 1
+        if taken >= self._batch or sender == self._node.address:
+            self._taken.pop(sender, None)
+            self._node.tell(sender, Room(self._uid, self.generation, taken))
+        else:
+            self._taken[sender] = taken
 
     def _method(self, name: str) -> Callable[..., Any]:
         if name not in self._actor.messages:
@@ -100,39 +144,43 @@ class Mailbox:
 
     async def _cast(self, cast: Cast, payload: list[bytes]) -> None:
         args, kwargs = self._node.unpack(payload)
-        method = self._method(cast.method)
-        if cast.method in self._concurrent:
-            self._nursery.start_soon(lambda: method(*args, **kwargs), name=cast.method)
+        await self._method(cast.method)(*args, **kwargs)
+
+    async def _beside(self, message: Call | Cast, payload: list[bytes]) -> None:
+        if isinstance(message, Cast):
+            await self._cast(message, payload)
         else:
-            await method(*args, **kwargs)
+            await self._call(message, payload)
 
     async def _call(self, call: Call, payload: list[bytes]) -> None:
+        serving = self._node.serving
+        queued = serving.pop(call.id)
+        if isinstance(queued, Queued) and queued.cancelled:
+            return
         try:
             args, kwargs = self._node.unpack(payload)
             method = self._method(call.method)
             work = method(*args, **kwargs)
         except Exception as error:
-            self._node.post(call.caller, encode(Raised(call.id, Failure.of(error))))
+            self._node.tell(call.caller, Raised(call.id, Failure.of(error)))
             return
-        # Known before its task runs, or a cancellation in between would find nothing to cancel.
         if call.window:
-            streaming = self._node.serving[call.id] = Streaming(self._node, call)
+            streaming = serving[call.id] = Streaming(self._node, call)
             self._nursery.start_soon(self._stream, call, streaming, work, name=call.method)
-            return
-        handling = self._node.serving[call.id] = Handling()
-        if call.method in self._concurrent:
-            self._nursery.start_soon(self._answer, call, handling, work, name=call.method)
         else:
-            await self._answer(call, handling, work)
+            await self._answer(call, work)
 
-    async def _answer(self, call: Call, handling: Handling, work: Any) -> None:
+    async def _answer(self, call: Call, work: Any) -> None:
+        handling = self._node.serving[call.id] = Handling()
         try:
             with handling.scope:
+                answer: Reply | Raised = Reply(call.id)
+                payload: list[bytes] = []
                 try:
-                    answer = encode(Reply(call.id), pack(await work))
+                    payload = pack(await work)
                 except Exception as error:
-                    answer = encode(Raised(call.id, Failure.of(error)))
-                self._node.post(call.caller, answer)
+                    answer, payload = Raised(call.id, Failure.of(error)), []
+                self._node.send(call.caller, answer, payload)
         finally:
             del self._node.serving[call.id]
 

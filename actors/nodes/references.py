@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import TYPE_CHECKING, Any, Generic, NoReturn, TypeVar, cast
 
 import trio
@@ -12,16 +12,17 @@ import trio
 from actors.codec import pack
 from actors.errors import NoSuchChild, UnknownMessage
 from actors.nodes.streams import Stream
-from actors.values.messages import Address, Down
+from actors.values.messages import Address, Down, Lineage
 from actors.values.reasons import Reason
 
 if TYPE_CHECKING:
     from actors.nodes.node import Node
 
 A_co = TypeVar("A_co", covariant=True)
-Lineage = tuple[tuple[str, Address], ...]
 
 _arrival = threading.local()
+_homes: trio.lowlevel.RunVar[list[Node]] = trio.lowlevel.RunVar("actors.nodes")
+DEATHS = 1000  # deaths that may wait in a monitor; who does not read misses the later ones
 
 
 @contextmanager
@@ -35,6 +36,21 @@ def arriving_at(node: Node) -> Iterator[None]:
         _arrival.node = before
 
 
+@contextmanager
+def at_home(node: Node) -> Iterator[None]:
+    """References from other runs, used in this run, speak through `node`."""
+    try:
+        homes = _homes.get()
+    except LookupError:
+        homes = []
+        _homes.set(homes)
+    homes.append(node)
+    try:
+        yield
+    finally:
+        homes.remove(node)
+
+
 class Ref(Generic[A_co]):
     """A reference to an actor: valid across its restarts, sendable in messages, usable from every place.
 
@@ -43,28 +59,25 @@ class Ref(Generic[A_co]):
     as the actor's class, for calls and streams checked to the last argument.
     """
 
-    __slots__ = ("__weakref__", "_node", "lineage", "mailbox", "messages", "name", "uid")
+    __slots__ = ("__weakref__", "_node", "board", "generation", "lineage", "messages", "name", "uid")
 
     def __init__(
         self,
         name: str,
         uid: str,
-        mailbox: Address,
+        generation: int,
         lineage: Lineage,
+        board: Address,
         messages: dict[str, bool],
         node: Node | None = None,
     ) -> None:
         self.name = name
         self.uid = uid
-        self.mailbox = mailbox
+        self.generation = generation  # the latest that its supervisor had announced when this was made
         self.lineage = lineage
+        self.board = board
         self.messages = messages  # name -> is it a stream?
         self._node = node
-
-    @classmethod
-    def to_supervisor(cls, uid: str) -> Ref[Any]:
-        """A reference good for watching only."""
-        return cls("", uid, "", (), {})
 
     @property
     def typed(self) -> A_co:
@@ -85,39 +98,46 @@ class Ref(Generic[A_co]):
     async def monitor(self) -> AsyncIterator[trio.MemoryReceiveChannel[Down]]:
         """Hear of each death of the actor as a Down; ends after one that is `final`.
 
-        Entering waits until the supervisor has answered, so no later death is missed. Raises ActorDied if
-        the actor is down for good already.
+        Entering waits until the board has answered, so no later death is missed. Up to 1000 deaths wait to be
+        read; later ones are dropped. Raises ActorDied if the actor is down for good already.
         """
-        node = self.node
-        peer = await node.meet(self)
-        send, receive = trio.open_memory_channel[Down](1000)
-        peer.mourners.add(send)
+        peer = await self.node.meet(self)
+        send, receive = trio.open_memory_channel[Down](DEATHS)
+        monitor = Monitor(send)
+        peer.mourners.add(monitor)
         try:
             with receive:
                 yield receive
         finally:
-            peer.mourners.discard(send)
+            peer.mourners.discard(monitor)
             send.close()
 
     async def wait_died(self) -> Reason:
         """Wait for the death of the incarnation that runs now; at once if it is down for good."""
-        from_now = self.monitor()
-        async with from_now as downs:
+        async with self.monitor() as downs:
             down = await downs.receive()
         return down.reason
 
     @property
     def node(self) -> Node:
-        """The node this reference speaks through: the run in which it arrived."""
-        if self._node is None:
-            raise RuntimeError(f"the reference to {self.name} was not received from an actor or a supervisor")
-        return self._node
+        """The node this reference speaks through: that in which it arrived, or one of the run that uses it."""
+        node = self._node
+        if node is not None and node.token is trio.lowlevel.current_trio_token():
+            return node
+        homes = _homes.get([])
+        if homes:
+            return homes[-1]
+        raise RuntimeError(
+            f"the reference to {self.name} came from another Trio run, and this run has no actors of its own: "
+            "open a supervisor here (actors.open_supervisor), or use the reference where it came from "
+            "(trio.from_thread.run)"
+        )
 
     def bound_to(self, node: Node) -> Ref[A_co]:
-        return Ref(self.name, self.uid, self.mailbox, self.lineage, self.messages, node)
+        return Ref(self.name, self.uid, self.generation, self.lineage, self.board, self.messages, node)
 
     def __reduce__(self) -> tuple[Callable[..., Any], tuple[Any, ...]]:
-        return _arrive, (self.name, self.uid, self.mailbox, self.lineage, self.messages)
+        return _arrive, (self.name, self.uid, self.generation, self.lineage, self.board, self.messages)
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Ref) and other.uid == self.uid
@@ -129,8 +149,23 @@ class Ref(Generic[A_co]):
         return f"<Ref {self.name}>"
 
 
-def _arrive(name: str, uid: str, mailbox: Address, lineage: Lineage, messages: dict[str, bool]) -> Ref[Any]:
-    return Ref(name, uid, mailbox, lineage, messages, getattr(_arrival, "node", None))
+class Monitor:
+    """Passes deaths on to a channel. What its reader does with the channel concerns the reader alone."""
+
+    def __init__(self, channel: trio.MemorySendChannel[Down]) -> None:
+        self._channel = channel
+
+    def hear(self, down: Down) -> None:
+        with suppress(trio.WouldBlock, trio.BrokenResourceError, trio.ClosedResourceError):
+            self._channel.send_nowait(down)
+        if down.final:
+            self._channel.close()
+
+
+def _arrive(
+    name: str, uid: str, generation: int, lineage: Lineage, board: Address, messages: dict[str, bool]
+) -> Ref[Any]:
+    return Ref(name, uid, generation, lineage, board, messages, getattr(_arrival, "node", None))
 
 
 class Method:
@@ -166,15 +201,10 @@ class Method:
         return f"<{self._ref.name}.{self._name}>"
 
 
-def pack_one(value: Any) -> list[bytes]:
-    return pack(value)
-
-
-async def find(lineage: Lineage, node: Node, path: str) -> Ref[Any]:
-    """The actor called `path` ("name" or "supervisor/name"), nearest supervisor first. Raises NoSuchChild."""
-    first, *rest = path.split("/")
-    for supervisor, home in lineage:
-        found = await node.find(supervisor, home, first)
-        if found is not None:
-            return await found.find("/".join(rest)) if rest else found
-    raise NoSuchChild(f"no supervisor from here to the root has a child {first!r}")
+async def find(asks: Lineage, board: Address, node: Node, path: str) -> Ref[Any]:
+    """The actor called `path` ("name" or "supervisor/name"), seen from the first of `asks`. Raises NoSuchChild."""
+    first, _, rest = path.partition("/")
+    found = await node.find(asks, board, first)
+    if found is None:
+        raise NoSuchChild(f"no supervisor from here to the root has a child {first!r}")
+    return await found.get(rest) if rest else found

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import trio
 
-from actors.codec import encode, pack
+from actors.codec import pack
 from actors.errors import ActorDied
 from actors.values.failure import Failure
 from actors.values.messages import Address, Call, Credit, End, Item, Raised, Reply
@@ -17,7 +17,8 @@ from actors.values.messages import Address, Call, Credit, End, Item, Raised, Rep
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
 
-    from actors.nodes.node import Node, Peer
+    from actors.nodes.node import Node
+    from actors.nodes.peers import Peer
     from actors.nodes.references import Ref
 
 WINDOW = 32  # items that may be under way; half of it is granted anew each time half is used
@@ -34,9 +35,9 @@ class Stream:
         self._ref = ref
         self._method = method
         self._arguments = arguments
+        self._node: Node | None = None
         self._peer: Peer | None = None
         self._id = 0
-        self.generation = 0
         self._items: deque[list[bytes]] = deque()
         self._end: BaseException | None = None
         self._arrived = trio.Event()
@@ -61,10 +62,11 @@ class Stream:
 
     async def _begin(self) -> None:
         payload, self._arguments = pack(self._arguments), None
-        await self._ref.node.stream(self._ref, self._method, payload, WINDOW, self._begun)
+        self._node = self._ref.node
+        await self._node.stream(self._ref, self._method, payload, WINDOW, self._begun)
 
     def _begun(self, peer: Peer, id: int) -> _Ear:
-        self._peer, self._id, self.generation = peer, id, peer.generation
+        self._peer, self._id = peer, id
         return _Ear(self)
 
     def _ended(self) -> BaseException:
@@ -75,10 +77,11 @@ class Stream:
     def _take(self) -> Any:
         item = self._items.popleft()
         self._taken += 1
+        assert self._node is not None
         if self._taken >= WINDOW // 2 and self._peer is not None and self._end is None:
-            self._ref.node.tell(self._peer.node, Credit(self._id, self._taken))
+            self._node.tell(self._peer.node, Credit(self._id, self._taken))
             self._taken = 0
-        return self._ref.node.unpack(item)
+        return self._node.unpack(item)
 
     def hear(self, message: Reply | Raised | Item | End, payload: list[bytes]) -> None:
         if isinstance(message, Item):
@@ -96,14 +99,14 @@ class Stream:
         if self._end is None:
             self._end = error
         self._arrived.set()
-        if self._peer is not None:
-            self._ref.node.hang_up(self._peer, self._id, cancel=False)
+        if self._node is not None and self._peer is not None:
+            self._node.hang_up(self._peer, self._id, cancel=False)
 
     def _hang_up(self) -> None:
         if self._end is None:
             self._end = StopAsyncIteration()
-        if self._peer is not None:
-            self._ref.node.hang_up(self._peer, self._id)
+        if self._node is not None and self._peer is not None:
+            self._node.hang_up(self._peer, self._id)
             self._peer = None
 
     async def aclose(self) -> None:
@@ -118,9 +121,8 @@ class Stream:
         self._hang_up()
 
     def __del__(self) -> None:
-        peer, id = getattr(self, "_peer", None), self._id
-        if peer is not None and self._end is None:
-            node = self._ref.node
+        node, peer, id = getattr(self, "_node", None), getattr(self, "_peer", None), self._id
+        if node is not None and peer is not None and self._end is None:
             node.soon(lambda: node.hang_up(peer, id))
 
 
@@ -129,7 +131,6 @@ class _Ear:
 
     def __init__(self, stream: Stream) -> None:
         self._stream = weakref.ref(stream)
-        self.generation = stream.generation
 
     def hear(self, message: Reply | Raised | Item | End, payload: list[bytes]) -> None:
         stream = self._stream()
@@ -166,10 +167,10 @@ class Streaming:
             try:
                 async with aclosing(generator):
                     await self._send_all(generator)
-                answer = encode(End(self._id))
+                answer: End | Raised = End(self._id)
             except Exception as error:
-                answer = encode(Raised(self._id, Failure.of(error)))
-            self._node.post(self._caller, answer)
+                answer = Raised(self._id, Failure.of(error))
+            self._node.tell(self._caller, answer)
 
     async def _send_all(self, generator: AsyncGenerator[Any, None]) -> None:
         while True:
@@ -181,5 +182,5 @@ class Streaming:
             except StopAsyncIteration:
                 return
             self._credit -= 1
-            self._node.post(self._caller, encode(Item(self._id), pack(item)))
+            self._node.send(self._caller, Item(self._id), pack(item))
             await trio.lowlevel.checkpoint()

@@ -19,6 +19,7 @@ from actors.life.child import be_child
 
 PR_SET_PDEATHSIG = 1
 ORPHANED = 70
+TOLD = 71  # left in good order, and has told the reason itself
 
 
 def main(where: str) -> None:
@@ -26,7 +27,8 @@ def main(where: str) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the supervisor stops us
     _die_with_fork_server()
     _die_with_supervisor()
-    trio.run(be_child, where, None)
+    trio.run(be_child, where)
+    sys.exit(TOLD)
 
 
 def _die_with_fork_server() -> None:

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING
 
 import trio
 
-from actors.nodes.node import Node
 from actors.places import guard
 from actors.values.reasons import Exited, Reason, Signal
 
@@ -56,7 +55,7 @@ def _start(where: str, name: str) -> ForkServerProcess:
     return process
 
 
-async def run(where: str, name: str, node: Node) -> Reason | None:
+async def run(where: str, name: str) -> Reason | None:
     """Run one incarnation to its end. None: it left in good order and has told the reason itself."""
     with trio.CancelScope(shield=True):
         process = await trio.to_thread.run_sync(_start, where, name)
@@ -76,4 +75,4 @@ async def run(where: str, name: str, node: Node) -> Reason | None:
     process.close()
     if code < 0:
         return Signal(-code)
-    return Exited(code) if code else None
+    return None if code == guard.TOLD else Exited(code)

@@ -9,7 +9,6 @@ import outcome
 import trio
 
 from actors.life.child import be_child
-from actors.nodes.node import Node
 from actors.values.reasons import Reason
 
 ACROSS_PROCESSES = False
@@ -41,7 +40,7 @@ class _Thread:
         with self._scope:
             if self._killed:
                 return
-            await be_child(self._where, None)
+            await be_child(self._where)
 
     def kill(self) -> None:
         self._killed = True
@@ -51,7 +50,7 @@ class _Thread:
                 self._token.run_sync_soon(cancel)
 
 
-async def run(where: str, name: str, node: Node) -> Reason | None:
+async def run(where: str, name: str) -> Reason | None:
     """Run one incarnation to its end; it has told the reason itself."""
     thread = _Thread(where, name)
     thread.thread.start()

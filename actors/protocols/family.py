@@ -126,6 +126,7 @@ class Recovery:
     sweep: set[str] = Factory(set)
     rise: set[str] = Factory(set)
     at: float = 0.0
+    order: list[str] = Factory(list)  # of those to sweep, the next one last
 
 
 class Family:
@@ -182,7 +183,7 @@ class Family:
         self.closing = self.ending = True
         for kid in self.kids.values():
             kid.held = True
-        self._recoveries = [Recovery(sweep=set(self.kids))]
+        self._recoveries = [Recovery(sweep=set(self.kids), order=list(self.kids))]
         self._advance_all(now)
 
     @property
@@ -330,6 +331,7 @@ class Family:
             return
         recovery = self._recovery({kid.name, *decision.stop})
         recovery.sweep |= {name for name in decision.stop if self.kids[name].state in RUNNING}
+        recovery.order = [name for name in self.kids if name in recovery.sweep]
         recovery.rise |= set(decision.start)
         for name in decision.start:
             down = self.kids[name]
@@ -362,14 +364,17 @@ class Family:
 
     def _sweep(self, recovery: Recovery) -> None:
         """Stop the last one that runs; children that are down already are done."""
-        for name in [name for name in reversed(self.kids) if name in recovery.sweep]:
-            kid = self.kids[name]
-            if kid.state in RUNNING:
-                if kid.state != "stopping":
-                    self._stop(kid)
-                return
-            recovery.sweep.discard(name)
-            self._rest(kid)
+        while recovery.order:
+            name = recovery.order[-1]
+            if name in recovery.sweep:
+                kid = self.kids[name]
+                if kid.state in RUNNING:
+                    if kid.state != "stopping":
+                        self._stop(kid)
+                    return
+                recovery.sweep.discard(name)
+                self._rest(kid)
+            recovery.order.pop()
 
     def _raise(self, recovery: Recovery, now: float) -> None:
         """Start the first one that is not up yet."""

@@ -27,8 +27,9 @@ from actors.nodes.node import Node
 from actors.nodes.references import Ref
 from actors.protocols.family import Died, Ends, Family, Gone, Kid, Retried, Settled, Start, State, Stop
 from actors.protocols.policy import Budget
+from actors.protocols.presence import News
 from actors.supervision.incarnation import Incarnation
-from actors.values.messages import Address, Context, Down, Up
+from actors.values.messages import Address, Born, Buried, Context, Down, Listed, Starting, Up
 from actors.values.reasons import Crashed, Reason, Shutdown
 from actors.values.spec import Child, Spec, Supervisor
 from actors.values.uids import uid_below
@@ -94,7 +95,7 @@ class Keeper:
         self.node = node
         self.failure: BaseException | None = None
         self.shut_down = trio.Event()
-        self.lineage = ((context.uid, node.address), *context.lineage)
+        self.lineage = ((context.uid, context.generation), *context.lineage)
         self.body = trio.CancelScope()
         self._make = make
         self._nursery = nursery
@@ -110,7 +111,6 @@ class Keeper:
             Start: self._start, Stop: self._stop, Died: self._died, Gone: self._gone,
             Settled: self._settled, Retried: self._retried, Ends: self._ends,
         }  # fmt: skip
-        node.board.name(context.uid, self._find)
 
     # -- what one may ask of it
 
@@ -174,8 +174,10 @@ class Keeper:
 
     async def start_all(self) -> None:
         """First start: left to right, each waits until it is ready; the first failure is final."""
-        for slot in [self._add(spec) for spec in self.spec.children]:
-            await self._wait_started(slot)
+        slots = [self._add(spec) for spec in self.spec.children]
+        self._announce(Listed())
+        for slot in slots:
+            await self._wait_started(slot, abandoned=math.inf)
 
     async def stop_all(self) -> None:
         """Stop right to left."""
@@ -183,10 +185,7 @@ class Keeper:
         self._obey()
         while not self._family.closed:
             await self._changed.park()
-        for slot in self._slots.values():
-            self.node.board.remove(slot.ref.uid)
         self._slots.clear()
-        self.node.board.unname(self.context.uid)
 
     async def clock(self) -> None:
         """Start children whose delay is over."""
@@ -205,9 +204,8 @@ class Keeper:
         except KeyError:
             raise NoSuchChild(f"{self.context.name} has no child {name!r}") from None
 
-    def _find(self, name: str) -> Ref[Any] | None:
-        slot = self._slots.get(name)
-        return None if slot is None else slot.ref
+    def _announce(self, news: News) -> None:
+        self.node.announce(self.context.board, self.lineage, news)
 
     def _check_open(self) -> None:
         if self._family.ending:
@@ -220,13 +218,12 @@ class Keeper:
             raise ChildExists(f"{self.context.name} already has a child {name!r}")
         uid = uid_below(self.context.uid, name)
         cls, args, kwargs = self._construction(spec)
-        ref: Ref[Any] = Ref(
-            f"{self.context.name}/{name}", uid, f"{self.node.directory}/{uid}", self.lineage, cls.messages, self.node
-        )
         payload = pack((cls, args, kwargs))
         kid = self._family.add(name, spec.restart, spec.backoff, spec.significant)
+        path, board = f"{self.context.name}/{name}", self.context.board
+        ref: Ref[Any] = Ref(path, uid, kid.generation, self.lineage, board, cls.messages, self.node)
         slot = self._slots[name] = Slot(spec, kid, ref, payload, shutdown=spec.shutdown)
-        self.node.board.put(Up(uid, kid.generation, ""))
+        self._announce(Born(uid, kid.generation, pack(ref)[0], isinstance(spec, Supervisor)))
         return slot
 
     def _construction(self, spec: Spec) -> tuple[type[Actor], tuple[Any, ...], dict[str, Any]]:
@@ -239,7 +236,8 @@ class Keeper:
             return label
         return next(name for n in itertools.count(2) if (name := f"{label}-{n}") not in self._slots)
 
-    async def _wait_started(self, slot: Slot) -> None:
+    async def _wait_started(self, slot: Slot, abandoned: float = ABANDONED) -> None:
+        """Start by hand; cancelled, stop again and kill after `abandoned` seconds, if `shutdown` is longer."""
         name, first = slot.kid.name, not slot.kid.begun
         settling = self._settling[name] = Settling()
         slot.shutdown = slot.spec.shutdown
@@ -249,7 +247,7 @@ class Keeper:
             await settling.done.wait()
         except BaseException:
             with trio.CancelScope(shield=True):
-                slot.shutdown = min(slot.shutdown, ABANDONED)
+                slot.shutdown = min(slot.shutdown, abandoned)
                 if self._slots.get(name) is slot:
                     await self.stop(name)
                 if first and self._slots.get(name) is slot and slot.kid.state == "down":
@@ -272,9 +270,14 @@ class Keeper:
     def _start(self, action: Start) -> None:
         slot = self._slots[action.name]
         capacity = slot.spec.mailbox if isinstance(slot.spec, Child) else 1000
+        uid = slot.ref.uid
+        own_node = slot.spec.place != "task"
+        home = f"{self.node.directory}/{uid_below(uid, str(action.generation))}" if own_node else ""
         context = Context(
-            slot.ref.name, slot.ref.uid, action.generation, self.node.directory, capacity, self.lineage
+            slot.ref.name, uid, action.generation, self.node.directory, capacity, self.lineage, self.context.board, home
         )
+        slot.ref.generation = action.generation
+        self._announce(Starting(uid, action.generation, home))
         slot.child = Incarnation(slot.spec.place, context, slot.payload, self.node)
         self._nursery.start_soon(self._live, slot, slot.child, name=slot.ref.name)
 
@@ -286,10 +289,10 @@ class Keeper:
 
     def _died(self, action: Died) -> None:
         uid = self._slots[action.name].ref.uid
-        self.node.board.put(Down(uid, action.generation, action.following, action.reason, action.final))
+        self._announce(Down(uid, action.generation, action.following, action.reason, action.final))
 
     def _gone(self, action: Gone) -> None:
-        self.node.board.remove(self._slots.pop(action.name).ref.uid)
+        self._announce(Buried(self._slots.pop(action.name).ref.uid))
 
     def _settled(self, action: Settled) -> None:
         self._settling.pop(action.name).settle(action.reason)
@@ -324,7 +327,7 @@ class Keeper:
 
     def _serving(self, slot: Slot, child: Incarnation, node: Address) -> None:
         if not child.stopping:
-            self.node.board.put(Up(slot.ref.uid, child.generation, node))
+            self._announce(Up(slot.ref.uid, child.generation, node, child.context.capacity))
         self._family.ready(slot.kid.name, child.generation, trio.current_time())
         self._obey()
 

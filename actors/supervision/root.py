@@ -124,7 +124,8 @@ async def open_root(spec: Supervisor) -> AsyncIterator[Root]:
     """The same from a ready-made spec."""
     uid, name = new_root(), spec.name or "root"
     with _directory() as directory:
-        async with scopes.apart(open_node(directory, f"{uid}n")) as node:
-            context = Context(name, uid, 0, directory, 1000, ())
+        address = f"{directory}/{uid}"
+        async with scopes.apart(open_node(directory, address, root=uid)) as node:
+            context = Context(name, uid, 0, directory, 1000, (), board=address)
             async with open_keeper(spec, context, node) as keeper:
                 yield Root(keeper)

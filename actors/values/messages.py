@@ -9,9 +9,10 @@ from actors.values.failure import Failure
 from actors.values.reasons import Reason
 
 Address = str  # "directory/name"; the carrier turns it into an inproc or ipc endpoint
+Lineage = tuple[tuple[str, int], ...]  # incarnations, from the nearest supervisor to the root: (uid, generation)
 
 
-# To a mailbox. Payload: (args, kwargs).
+# For an actor, by way of its node. Payload: (args, kwargs).
 
 
 @frozen
@@ -22,18 +23,22 @@ class Call:
     """
 
     id: int
-    method: str
+    uid: str
     generation: int
+    method: str
     caller: Address
     window: int = 0
 
 
 @frozen
 class Cast:
+    uid: str
+    generation: int
     method: str
+    caller: Address
 
 
-# To the node of a caller.
+# For the node of a caller.
 
 
 @frozen
@@ -61,11 +66,22 @@ class End:
     id: int
 
 
-# To the node an actor runs on; these overtake the mailbox.
+@frozen
+class Room:
+    """The actor has taken so many messages of this node from its mailbox: as many more may be sent."""
+
+    uid: str
+    generation: int
+    messages: int
+
+
+# For the node of an actor.
 
 
 @frozen
 class Credit:
+    """So many more items of a stream may be sent."""
+
     id: int
     items: int
 
@@ -75,24 +91,27 @@ class Cancel:
     id: int
 
 
-# Between the node of a caller and the node of a supervisor.
+# Between a node and the board of a tree.
 
 
 @frozen
 class Watch:
-    """Tell `watcher` how `uid` is, and whenever that changes."""
+    """Tell `watcher` how `uid` is, and whenever that changes; `generation` is the latest that it has heard of."""
 
     uid: str
+    generation: int
+    lineage: Lineage
     watcher: Address
 
 
 @frozen
 class Up:
-    """`generation` of the actor runs, or is about to; `node` takes its Credit and Cancel."""
+    """`generation` serves at `node`; with node="" it does not yet. `capacity`: messages that may wait there."""
 
     uid: str
     generation: int
     node: Address
+    capacity: int = 0
 
 
 @frozen
@@ -108,31 +127,79 @@ class Down:
 
 @frozen
 class Find:
-    """Payload of the Reply: the reference to the child `name` of supervisor `uid`, or None."""
+    """Payload of the Reply: the reference to the nearest actor called `name`, or nothing.
+
+    `lineage` begins with the actor that asks.
+    """
 
     id: int
-    uid: str
+    lineage: Lineage
     name: str
     caller: Address
 
 
-# On the control PAIR, in this order: Init, Ready, Serve, Serving; then Stop or nothing, then Exit.
+@frozen
+class Left:
+    """This node has ended, and wants to know nothing any more."""
+
+    node: Address
+
+
+# From a supervisor to the board; Up and Down as well.
+
+
+@frozen
+class Born:
+    """There is a child; `about` is the packed reference to it. `nested`: it is a supervisor itself."""
+
+    uid: str
+    generation: int
+    about: bytes
+    nested: bool = False
+
+
+@frozen
+class Listed:
+    """The supervisor has announced all children that it begins with."""
+
+
+@frozen
+class Starting:
+    """`generation` starts; `home` is its own node, "" if it shares its supervisor's."""
+
+    uid: str
+    generation: int
+    home: Address
+
+
+@frozen
+class Buried:
+    """The supervisor has forgotten this child."""
+
+    uid: str
+
+
+@frozen
+class Announce:
+    lineage: Lineage
+    news: Born | Listed | Starting | Up | Down | Buried
+
+
+# On the control PAIR, in this order: Init, Serving; then Stop or nothing, then Exit.
 
 
 @frozen
 class Context:
-    """Who an incarnation is. `lineage`: its supervisors from the nearest to the root, and their nodes."""
+    """Who an incarnation is. `lineage`: its supervisors; `board`: where its tree's board is; `home`: its own node."""
 
     name: str
     uid: str
     generation: int
     directory: str
     capacity: int
-    lineage: tuple[tuple[str, Address], ...]
-
-    @property
-    def mailbox(self) -> Address:
-        return f"{self.directory}/{self.uid}"
+    lineage: Lineage
+    board: Address
+    home: Address = ""
 
 
 @frozen
@@ -143,18 +210,8 @@ class Init:
 
 
 @frozen
-class Ready:
-    """Constructed, and `started` has returned; no mailbox yet."""
-
-
-@frozen
-class Serve:
-    pass
-
-
-@frozen
 class Serving:
-    """The mailbox is bound."""
+    """Constructed, `started` has returned, and the mailbox is open."""
 
     node: Address
 
@@ -170,6 +227,6 @@ class Exit:
 
 
 Message = (
-    Call | Cast | Reply | Raised | Item | End | Credit | Cancel
-    | Watch | Up | Down | Find | Init | Ready | Serve | Serving | Stop | Exit
+    Call | Cast | Reply | Raised | Item | End | Room | Credit | Cancel
+    | Watch | Up | Down | Find | Left | Announce | Init | Serving | Stop | Exit
 )  # fmt: skip

@@ -17,7 +17,8 @@ import trio
 import actors
 
 STRATEGIES = ("one_for_one", "one_for_all", "rest_for_one")
-NAMES = "abcd"
+NAMES = "abcst"  # s and t are supervisors
+INNER = ("x", "y")
 LIMIT = 20.0  # seconds; far above what any call takes on a busy machine
 EXPECTED = (
     actors.ActorDied, actors.StartFailed, actors.NoSuchChild, actors.ChildExists, actors.ChildRunning,
@@ -59,19 +60,26 @@ class Chaos:
     def running(self) -> bool:
         return time.monotonic() < self.until
 
-    def spec(self, name: str) -> actors.Child:
+    def spec(self, name: str) -> actors.Child | actors.Supervisor:
+        restart = self.random.choice(["permanent", "permanent", "transient", "temporary"])
+        backoff = self.random.choice([None, None, 0.01])
+        place = self.random.choice(self.places)
+        if name in "st":
+            inner = [self.spec(name) for name in INNER]
+            return actors.Supervisor(
+                *inner, name=name, place=place, restart=restart, backoff=backoff,
+                strategy=self.random.choice(STRATEGIES), intensity=self.random.choice([1, 100]),
+            )  # fmt: skip
         return actors.Child(
-            Part, name=name, place=self.random.choice(self.places),
-            restart=self.random.choice(["permanent", "permanent", "transient", "temporary"]),
-            backoff=self.random.choice([None, None, 0.01]), shutdown=self.random.choice([0, 1.0]),
-        )  # fmt: skip
+            Part, name=name, place=place, restart=restart, backoff=backoff, shutdown=self.random.choice([0, 1.0])
+        )
 
     async def run(self, strategy: str) -> None:
         """Run it to its end; raises AssertionError when a promise is broken."""
         async with actors.open_supervisor(
             *(self.spec(name) for name in NAMES), strategy=strategy, intensity=10**6
         ) as root:
-            self.refs = [child.ref for child in root.children()]
+            self.remember(*(child.ref for child in root.children()))
             async with trio.open_nursery() as nursery:
                 for _ in range(2):
                     nursery.start_soon(self.operate, root)
@@ -84,7 +92,7 @@ class Chaos:
         """Be an operator."""
         while self.running:
             name = self.random.choice(NAMES)
-            action = self.random.choice(["stop", "restart", "delete", "start", "cancelled start", "look"])
+            action = self.random.choice(["stop", "restart", "delete", "start", "cancelled start", "look", "inner"])
             with limit(f"{action} {name}"), suppress(*EXPECTED):
                 match action:
                     case "stop":
@@ -94,15 +102,20 @@ class Chaos:
                     case "delete":
                         root.delete(name)
                     case "start":
-                        self.refs.append(await root.start(self.spec(name)))
-                        self.refs = self.refs[-8:]
+                        self.remember(await root.start(self.spec(name)))
                     case "cancelled start":
                         with trio.move_on_after(self.random.random() / 50):
                             await root.start(self.spec(name))
                     case "look":
                         root.children()
                         root.count()
+                    case "inner":
+                        self.remember(await root.get(f"{self.random.choice('st')}/{self.random.choice(INNER)}"))
             await self.pause()
+
+    def remember(self, *refs) -> None:
+        """Keep references to actors, also to some that are down or forgotten."""
+        self.refs = [*self.refs, *(ref for ref in refs if ref.name.split("/")[-1] not in "st")][-10:]
 
     async def pause(self) -> None:
         self.steps += 1
@@ -161,11 +174,12 @@ class Chaos:
             while any(child.state not in ("up", "down") for child in root.children()):  # noqa: ASYNC110
                 await trio.sleep(0.005)
             for child in root.children():
+                hello = child.ref.count if child.name in "st" else child.ref.hello
                 if child.state == "up":
-                    assert await child.ref.hello()
+                    assert await hello()
                 else:
                     try:
-                        await child.ref.hello()
+                        await hello()
                     except actors.ActorDied:
                         continue
                     raise AssertionError(f"{child.ref} is down and answers")
