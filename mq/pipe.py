@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import sys
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Hashable
 from typing import Any
 
 from attrs import define
@@ -39,6 +39,11 @@ def nothing() -> None:
 
 def ignored(_: str) -> None:
     """Stand in for a connection that is not there."""
+
+
+def no() -> bool:
+    """Stand in for a question that nobody can answer (yet)."""
+    return False
 
 
 class Lane(deque[Message]):
@@ -129,8 +134,12 @@ class Pipe:
     peer: str = ""
     identity: bytes = b""
     """What the peer calls itself, from its handshake."""
+    origin: Hashable = None
+    """The peer, as far as it can be told over several connections; None when it does not matter."""
     address: Any = None
     """What a pattern that sends to the peer it is told calls it."""
+    has_ended: Callable[[], bool] = no
+    """Return whether the peer has ended the connection, also while bytes wait to be read; False if nobody knows."""
     hang_up: Callable[[str], object] = ignored
     """End its connection at once, for this reason."""
     leave: Callable[[str], object] = ignored

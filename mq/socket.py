@@ -257,6 +257,7 @@ class Socket(home.Resident, absent.Explaining):
             self._say_once(known, endpoint)
             return
         pipe = self._make_pipe(endpoint, True)
+        pipe.origin = address
         place = Place(endpoint, address, pipe=pipe)
         if isinstance(parsed, endpoints.Inproc):
             self._start(place, inproc.Connecter(self._owner, endpoint, pipe).dial)

@@ -116,6 +116,7 @@ class Binder(End):
         theirs = connecter.owner.options
         pipe = self.owner.make_pipe(self.endpoint, False, (connecter.pipe.inbox, connecter.pipe.outbox))
         pipe.identity = theirs.routing_id
+        pipe.origin = pipe.identity or self.endpoint  # one process
         refusal = self._refusal(connecter, pipe)
         if refusal:
             misfit = _misfit(connecter.owner.socket_type, self.owner.socket_type)
@@ -237,8 +238,9 @@ class Connecter(End):
                 self._detach("the socket closed")
 
     def _arrived(self, pipe: Pipe) -> None:
-        # What comes before we are told of the match is looked for then: a pattern must know its peer first.
-        if self._binder is not None:
+        # What comes before we are told of the match is looked for then: a pattern must know its peer first. What comes
+        # after we have gone was sent before the peer heard of that.
+        if self._binder is not None or self.gone:
             super()._arrived(pipe)
 
     def matched(self, binder: Binder) -> None:
@@ -289,7 +291,8 @@ class Connecter(End):
         pipe.hang_up = ignored
         pipe.outbox.asleep = False
         pipe.outbox.wake = nobody
-        pipe.inbox.wake = nobody
+        if not self.gone:
+            pipe.inbox.wake = nobody
         pipe.inbox.resume = nobody
         pipe.outbox.set_limit(self.owner.options.send_hwm)
         self.owner.lost(pipe, reason)

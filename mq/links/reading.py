@@ -141,7 +141,7 @@ class Reader:
             pipe.hear = nobody
             pipe.watch = nobody
             pipe.inbox.resume = nobody
-            pipe.inbox.stalled = False
+            self._leave_all()
         return self._reason
 
     def watch(self) -> None:
@@ -158,11 +158,7 @@ class Reader:
         """Have `run` return ``reason``, at once: what has come and had no room is received all the same."""
         self._reason = self._reason or reason
         self._guard = False
-        inbox = self._pipe.inbox
-        self._put(len(self._backlog))
-        inbox.stalled = False
-        if inbox.asleep and inbox:
-            inbox.wake()
+        self._leave_all()
         self._stream.stir()
         self._seat.wake()
 
@@ -379,6 +375,14 @@ class Reader:
         if translate is not None:
             some = translate(some)
         self._pipe.inbox.extend(some)
+
+    def _leave_all(self) -> None:
+        """Put into the inbox what was read, whether or not there is room: nobody will come back for it."""
+        inbox = self._pipe.inbox
+        self._put(len(self._backlog))
+        inbox.stalled = False
+        if inbox.asleep and inbox:
+            inbox.wake()
 
     def _deliver(self) -> None:
         """Put into the inbox what it has room for."""

@@ -6,7 +6,7 @@ import trio
 
 from ..errors import PeerError
 from ..monitor import Disconnected, HandshakeFailed, Handshaken
-from ..pipe import Pipe, ignored
+from ..pipe import Pipe, ignored, no
 from ..protocols.zmtp import Connection, Conversation, RawConnection
 from ..transports import Stream
 from . import heartbeat
@@ -53,6 +53,8 @@ async def _meet(owner: Owner, endpoint: str, stream: Stream, connection: Convers
         return early
     assert peer is not None
     pipe.peer = stream.peer
+    if not pipe.connecting:
+        pipe.origin = pipe.identity or stream.peer.rpartition(":")[0] or stream.peer  # without the port of tcp
     pipe.trusted = peer.exact
     pipe.wired = owner.fans_out and connection.share()
     owner.report(
@@ -83,6 +85,7 @@ async def _carry(owner: Owner, stream: Stream, link: StreamLink, pipe: Pipe, ear
     half_written = 0
     sent_before = pipe.messages_out
     pipe.held, pipe.leave, pipe.hang_up = True, link.reader.end, link.end
+    pipe.has_ended = stream.has_ended
     owner.connected(pipe)
     if pipe.parting:
         pipe.leave(pipe.parting)
@@ -97,7 +100,7 @@ async def _carry(owner: Owner, stream: Stream, link: StreamLink, pipe: Pipe, ear
                     begun = True
                     flushed = await link.flush()
             finally:
-                pipe.leave = ignored
+                pipe.leave, pipe.has_ended = ignored, no
                 half_written = link.writer.put_back()
                 owner.lost(pipe, reason)
             if flushed and pipe.messages_out > sent_before and owner.socket_type not in _SEND_REQUESTS:

@@ -142,6 +142,8 @@ class Router(Notices, Sender, Service, FromNamed, trio.abc.Channel[bytes]):
                 other.hang_up(reason)  # it connects again
             else:
                 self._dismiss(other, reason)
+                other.leave(reason)
+                self._take_the_place_of(other, pipe)
             return pipe.identity
         return self._new_routing_id()
 

@@ -17,8 +17,9 @@ from ..errors import WrongThread
 from ..message import Message
 from ..options import OptionArguments
 from ..pipe import Lane, Pipe
-from ..reasons import REPLACED, one_frame_only
+from ..reasons import REPLACED, Reason, one_frame_only
 from ..socket import NO_RUN, Socket
+from .succession import Succession
 from .turn import TURN
 
 _CROWD = 16
@@ -37,7 +38,7 @@ _READ = 16
 class Receiver(Socket):
     """Receive one message from each peer that has some, in turn, or a few in a crowd of peers; wait while none has.
 
-    Messages that came before a peer left are still received.
+    Messages that came before a peer left are still received: before those that the same peer sends when it is back.
 
     A pattern that makes something else of its messages, such as a SERVER, which puts the sender's number before
     each, sets ``_translates`` and says how in ``_translate``, for many at once. A link that brings messages from a wire
@@ -53,6 +54,8 @@ class Receiver(Socket):
 
     _translates = False
     _eager = False
+    _in_order = True
+    """What a connection has left is received before what the same peer sends on a later one."""
     _reads = True
     """Who receives may read the connection: what comes is of no use to anybody else."""
 
@@ -62,6 +65,7 @@ class Receiver(Socket):
             self._translates = self._eager = True
             self._reads = False  # the newest is to be found, however old what is read next
         self._readable: deque[Pipe] = deque()
+        self._succession = Succession()
         self._receivers = trio.lowlevel.ParkingLot()
         self._receive_turn = TURN
         self._straight = type(self)._pop is Receiver._pop and not self._eager
@@ -148,6 +152,8 @@ class Receiver(Socket):
     def _pipe_connected(self, pipe: Pipe) -> None:
         super()._pipe_connected(pipe)
         pipe.offer = self._offered
+        if self._in_order and pipe.connections == 1:
+            self._begin_in_order(pipe)
 
     def _pop(self) -> Any:
         ring = self._readable
@@ -215,6 +221,8 @@ class Receiver(Socket):
         pipe.inbox.asleep = True
         if pipe.inbox:  # a producer in another thread was just there
             self._arrived(pipe)
+        elif pipe.retired or pipe not in self._pipes:
+            self._let_followers_come(pipe)
 
     def _arrived(self, pipe: Pipe) -> None:
         if self._closing or (pipe.readable and not self._eager):
@@ -231,7 +239,7 @@ class Receiver(Socket):
 
     def _rejoin(self, pipe: Pipe) -> None:
         """Take ``pipe`` into the ring, if it has something, and let receivers go on."""
-        if not pipe.ready or pipe.readable:
+        if not pipe.ready or pipe.readable or pipe in self._succession.behind:
             return
         if length_hint(self._rest_of_run):
             self._end_run()
@@ -317,13 +325,13 @@ class Receiver(Socket):
     def _sift(self, wanted: Callable[[Any], bool]) -> None:
         """Keep only what is ``wanted`` of what is ready."""
         self._end_run()
-        for pipe in list(self._readable):
+        for pipe in [*self._readable, *self._succession.behind]:
             kept = list(filter(wanted, pipe.ready))
             pipe.ready.clear()
             pipe.ready.extend(kept)
             if len(pipe.inbox) <= pipe.inbox.low:
                 pipe.inbox.reopen()
-            if not kept:
+            if not kept and pipe.readable:
                 self._readable.remove(pipe)
                 self._readable.appendleft(pipe)
                 self._empty(pipe)
@@ -331,7 +339,40 @@ class Receiver(Socket):
     # -- leaving -------------------------------------------------------------------------------------------
 
     def _gone(self) -> set[Pipe]:
-        return {pipe for pipe in self._readable if pipe not in self._pipes}
+        there = [*self._readable, *(pipe for pipe in self._succession.behind if pipe.unreceived)]
+        return {pipe for pipe in there if pipe not in self._pipes}
+
+    def _begin_in_order(self, pipe: Pipe) -> None:
+        """Have what ``pipe`` brings wait for what earlier connections of its peer have left, or are about to leave."""
+        for other in self._readable:
+            # One whose messages have no room is not read to its end, which may have come.
+            if other.origin == pipe.origin and not other.connecting and other.has_ended():
+                self._succession.ended(other)
+        self._succession.began(pipe)
+
+    def _take_the_place_of(self, old: Pipe, pipe: Pipe) -> None:
+        """Have what ``pipe`` brings wait for what ``old``, which is not read any more, has left."""
+        if old.unreceived:
+            self._succession.ended(old)
+            self._succession.began(pipe)
+
+    def _let_followers_come(self, pipe: Pipe) -> None:
+        """Let connections come that wait for ``pipe``, of which nothing is left."""
+        for follower in list(self._succession.over(pipe)):
+            self._rejoin(follower)
+            if follower.inbox and not follower.readable:
+                self._arrived(follower)
+
+    def _forget(self, pipe: Pipe, reason: Reason, detail: str = "") -> None:
+        super()._forget(pipe, reason, detail)
+        if self._closing or not self._in_order:
+            return
+        if pipe.unreceived and not pipe.readable:
+            self._arrived(pipe)
+        if pipe.unreceived:
+            self._succession.ended(pipe)
+        else:
+            self._let_followers_come(pipe)
 
     def _abandon(self, pipe: Pipe) -> None:
         super()._abandon(pipe)
@@ -353,6 +394,7 @@ class Receiver(Socket):
         super()._stop()
         self._end_run()
         self._readable.clear()
+        self._succession.clear()
         self._receivers.unpark_all()
         if self._reading is not None:
             self._reading.watch()

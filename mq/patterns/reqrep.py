@@ -66,6 +66,8 @@ class Req(Notices, Sender, Requester, _InTurn, trio.abc.Channel[bytes]):
     _connects_once = True
     _translates = True
     _eager = True
+    _in_order = False
+    """A reply is for one request: nothing else is waited for."""
     _instead = "request() may be called by many at once"
 
     def __init__(self, **options: Unpack[OptionArguments]) -> None:

@@ -27,6 +27,8 @@ class XPub(Publisher, FairQueueMultipart, trio.abc.Channel[bytes]):
     socket_type = "XPUB"
     _translates = True
     _eager = True
+    _in_order = False
+    """What is received has its order already: the order in which it took effect."""
     _reads = False
 
     def __init__(self, **options: Unpack[OptionArguments]) -> None:

@@ -52,6 +52,9 @@ class Stream(Protocol):
     def look(self, seconds: float) -> bool:
         """Wait at most ``seconds``, letting no other task run, for something to read; return whether there is."""
 
+    def has_ended(self) -> bool:
+        """Return whether the peer has ended its side, also while bytes wait to be read; False if it cannot be told."""
+
     def stir(self) -> None:
         """Have whoever waits raise ``trio.ClosedResourceError``, to look whether something else has changed."""
 

@@ -44,6 +44,10 @@ else:
 
 
 
+_ENDED = getattr(select, "POLLRDHUP", 0)
+"""What to ask the kernel for, to hear of nothing but an end; the end of one direction, where the system tells."""
+
+
 class SocketStream:
     """A connected stream socket."""
 
@@ -74,6 +78,13 @@ class SocketStream:
             return bool(self._poll(0))
         # poll() counts in milliseconds.
         return bool(select.select((self._descriptor,), (), (), seconds)[0])
+
+    def has_ended(self) -> bool:
+        if self._sock.fileno() == -1:
+            return True
+        poller = select.poll()
+        poller.register(self._sock, _ENDED)
+        return bool(poller.poll(0))
 
     def stir(self) -> None:
         if self._sock.fileno() != -1:
