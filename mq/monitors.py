@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 import trio
 from attrs import define, field
 
-from .monitor import ConnectDelayed, Event, HandshakeFailed
+from .monitor import Closed, ConnectDelayed, Event, HandshakeFailed
 
 log = logging.getLogger("mq")
 
@@ -24,28 +24,40 @@ class Monitors:
     name: str
     trouble: dict[str, str] = field(factory=dict)
     """Why nobody is reached, by endpoint."""
-    _channels: dict[trio.MemorySendChannel[Event], None] = field(factory=dict)
+    _channels: dict[trio.MemorySendChannel[Event], int] = field(factory=dict)
+    """How many events each monitor has lost because nobody read them."""
 
     @asynccontextmanager
     async def open(self) -> AsyncIterator[trio.MemoryReceiveChannel[Event]]:
         sender, receiver = trio.open_memory_channel[Event](_LIMIT)
-        self._channels[sender] = None
+        self._channels[sender] = 0
         try:
             with sender, receiver:
                 yield receiver
         finally:
-            del self._channels[sender]
+            lost = self._channels.pop(sender)
+            if lost:
+                log.info("%s: a monitor that nobody read has lost %d events in all", self.name, lost)
 
     def report(self, event: Event) -> None:
         if isinstance(event, (ConnectDelayed, HandshakeFailed)):
             self.trouble[event.endpoint] = event.reason
+        elif isinstance(event, Closed):
+            self.trouble.pop(event.endpoint, None)
         for channel in self._channels:
             try:
                 channel.send_nowait(event)
             except trio.WouldBlock:
-                log.warning("%s has a monitor that nobody reads: it lost %r", self.name, event)
+                self._channels[channel] += 1
+                if self._channels[channel] == 1:
+                    text = "%s has a monitor that nobody reads: %d events wait in it, further ones are lost, first %r"
+                    log.warning(text, self.name, _LIMIT, event)
             except (trio.BrokenResourceError, trio.ClosedResourceError):
                 pass  # its reader has left, or the socket is closed
+
+    def warn(self, text: str) -> None:
+        """Say in the log what a user may have to see to."""
+        log.warning("%s: %s", self.name, text)
 
     def close(self) -> None:
         """End the streams of all monitors, after what they still hold."""

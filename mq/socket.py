@@ -129,6 +129,7 @@ class Socket(home.Resident, absent.Explaining):
             self._abandon,
             self._crowded,
             self._monitors.report,
+            self._monitors.warn,
         )
         self._nursery_manager = trio.open_nursery()
         self._nursery = await self._nursery_manager.__aenter__()
@@ -155,7 +156,14 @@ class Socket(home.Resident, absent.Explaining):
         try:
             await self._close(flush=error is None)
         finally:
-            await manager.__aexit__(None, None, None)
+            try:
+                await manager.__aexit__(None, None, None)
+            except BaseExceptionGroup as group:
+                fault = _only_one(group)
+                if fault is group:
+                    raise
+                fault.add_note(f"raised in the background of {self!r}: this is a fault of mq, please report it")
+                raise fault from fault.__cause__
 
     async def aclose(self) -> None:
         """Close as leaving the block does: flush, then end all background work. Idempotent.
@@ -404,7 +412,9 @@ class Socket(home.Resident, absent.Explaining):
         self._peer_count -= 1
         self._find_only_peer()
         self._pipe_lost(pipe)
-        if not pipe.connecting:
+        if pipe.connecting:
+            self._monitors.trouble[pipe.endpoint] = f"the last connection ended: {reason}"
+        else:
             self._forget(pipe, reasons.CONNECTION_ENDED, reason)
         if pipe.progress is not None:
             pipe.progress()
@@ -557,6 +567,14 @@ class Socket(home.Resident, absent.Explaining):
         self._check_home()
         if self._closing:
             raise trio.ClosedResourceError(f"this {self._name} is closed: its block has ended, or aclose() was called")
+
+
+def _only_one(error: BaseException) -> BaseException:
+    """Return the exception that a group of groups consists of; the group itself when there are several."""
+    inner = error
+    while isinstance(inner, BaseExceptionGroup) and len(inner.exceptions) == 1:
+        inner = inner.exceptions[0]
+    return error if isinstance(inner, BaseExceptionGroup) else inner
 
 
 def _both(first: Callable[[], object] | None, second: Callable[[], object]) -> Callable[[], object]:

@@ -7,49 +7,58 @@ import trio
 from ..endpoint import Endpoint
 from ..monitor import ConnectDelayed, Connected, ConnectRetried
 from ..pipe import Pipe
-from ..transports import TRANSPORTS, Rounds, Stream
+from ..transports import PASSING, TRANSPORTS, Rounds, Stream, first_of, is_shortage, reason_of
 from . import session
-from .backoff import pause
+from .backoff import Backoff
+from .notice import Notice
 from .owner import Owner
 
 
 async def dial(owner: Owner, endpoint: Endpoint, pipe: Pipe) -> None:
     """Connect ``pipe`` to ``endpoint`` again and again; return only when the options forbid to reconnect."""
-    options = owner.options
     rounds = Rounds()
-    failures = 0
+    backoff = Backoff(owner, pipe)
+    notice = Notice(owner.warn)
     while True:
-        end = await _attempt(owner, endpoint, pipe, rounds)
-        if end == "disconnect":
-            failures = 0
-            rounds.forget()
-        if options.gives_up_after(end) or (pipe.parting and not pipe.unsent):
+        end = ""
+        stream, trouble = await _connect(owner, endpoint, pipe, rounds)
+        if stream is not None:
+            notice.over()
+            backoff.begin()
+            completed, reason = await session.hold(owner, pipe.endpoint, stream, pipe)
+            end = "disconnect" if completed else "handshake"
+            backoff.end(reason, completed=completed)
+            if completed:
+                rounds.forget()
+        elif isinstance(trouble, _NOBODY_LISTENS):
+            end = "refused"
+        elif trouble is not None and is_shortage(trouble):
+            notice.say(f"{pipe.endpoint} cannot be connected to for now: {reason_of(trouble)}")
+        if owner.options.gives_up_after(end) or (pipe.parting and not pipe.unsent):
             return
-        delay = pause(options, failures)
-        failures += 1
+        delay = backoff.pause()
         owner.report(ConnectRetried(endpoint=pipe.endpoint, delay=delay))
         await trio.sleep(delay)
 
 
-async def _attempt(owner: Owner, endpoint: Endpoint, pipe: Pipe, rounds: Rounds) -> str:
-    """Connect and carry messages until that ends; return one of `RECONNECT_ENDS`, or "" for what may yet pass."""
-    transport = TRANSPORTS[endpoint.scheme]
+async def _connect(
+    owner: Owner, endpoint: Endpoint, pipe: Pipe, rounds: Rounds
+) -> tuple[Stream | None, BaseException | None]:
+    """Make one attempt. Return the stream, or None and the error, if it was one and not the time that ran out."""
     patience = owner.options.connect_timeout
     stream: Stream | None = None
-    end = ""
-    reason = f"no answer within {patience:g} s"
+    trouble: BaseException | None = None
     try:
         with trio.move_on_after(patience):
-            stream = await transport.connect(endpoint, owner.options, rounds)
-    except OSError as error:
-        reason = error.strerror or str(error)
-        if isinstance(error, _NOBODY_LISTENS):
-            end = "refused"
+            stream = await TRANSPORTS[endpoint.scheme].connect(endpoint, owner.options, rounds)
+    except* PASSING as several:
+        trouble = first_of(several)
     if stream is None:
+        reason = f"no answer within {patience:g} s" if trouble is None else reason_of(trouble)
         owner.report(ConnectDelayed(endpoint=pipe.endpoint, reason=reason))
-        return end
-    owner.report(Connected(endpoint=pipe.endpoint, peer=stream.peer))
-    return "disconnect" if await session.hold(owner, pipe.endpoint, stream, pipe) else "handshake"
+    else:
+        owner.report(Connected(endpoint=pipe.endpoint, peer=stream.peer))
+    return stream, trouble
 
 
 _NOBODY_LISTENS = (ConnectionRefusedError, FileNotFoundError)

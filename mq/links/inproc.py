@@ -18,7 +18,7 @@ from ..monitor import Connected, ConnectRetried, Disconnected, HandshakeFailed, 
 from ..pipe import Lane, Pipe, ignored, nobody
 from ..protocols.zmtp.peers import check_peer
 from ..transports.inproc import Exchange
-from .backoff import pause
+from .backoff import Backoff
 from .owner import Owner
 from .parking import Seat
 
@@ -209,7 +209,7 @@ class Connecter(End):
     async def dial(self) -> None:
         """Be connected, or wait to be, until cancelled."""
         owner = self.owner
-        failures = 0
+        backoff = Backoff(owner, self.pipe)
         try:
             while True:
                 self._waiting, self._refused, self._rejected = True, False, False
@@ -220,15 +220,20 @@ class Connecter(End):
                     end = "refused"
                 while self._waiting:
                     await self._seat.park()
+                if self._binder is not None:
+                    backoff.begin()
                 while self._binder is not None:
                     await self._seat.park()
                 if owner.options.gives_up_after(end if self._refused else "disconnect"):
                     return
+                if self._rejected:
+                    backoff.end("the binding socket hung up", completed=True)
                 if self._refused or self._rejected:
-                    delay = pause(owner.options, failures)
+                    delay = backoff.pause()
                     owner.report(ConnectRetried(endpoint=self.endpoint, delay=delay))
                     await trio.sleep(delay)
-                failures = failures + 1 if self._refused else 0
+                else:
+                    backoff.forget()
         finally:
             self.gone = True
             EXCHANGE.withdraw(self.name, self)

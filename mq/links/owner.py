@@ -49,3 +49,5 @@ class Owner:
     """Return why no more peers can be taken for now, or "" when they can."""
     report: Callable[[Event], None]
     """Tell monitors."""
+    warn: Callable[[str], None]
+    """Say in the log what a user may have to see to."""

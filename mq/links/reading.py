@@ -19,7 +19,7 @@ from ..errors import ProtocolError
 from ..message import Message
 from ..pipe import Pipe, nobody, nothing
 from ..protocols.zmtp import Conversation
-from ..transports import Stream
+from ..transports import PASSING, Stream, reason_of
 from .looking import Looker
 from .parking import Seat
 from .patience import Patience
@@ -264,6 +264,8 @@ class Reader:
             ours = bool(self._reason) and not self._backlog
         except trio.ClosedResourceError:
             pass  # somebody stirred all who wait for the stream
+        except OSError as error:  # the system cannot watch one more connection
+            self._reason = reason_of(error)
         finally:
             self._attended = False
             if ours or self._recalled:
@@ -306,10 +308,10 @@ class Reader:
         """Read once, without waiting, and return the messages that this completes."""
         connection = self._connection
         self._more = False
-        # A frame that began in a few bytes goes on in an ordinary read; a large one shows after that.
-        space = None if self._brief else connection.space
         data = b""
         try:
+            # A frame that began in a few bytes goes on in an ordinary read; a large one shows after that.
+            space = None if self._brief else connection.space
             if space is None:
                 data = self._stream.read_nowait(self._size)
                 count = len(data)
@@ -317,8 +319,8 @@ class Reader:
                 count = self._stream.read_into_nowait(space)
         except BlockingIOError:
             return []
-        except OSError as error:
-            self._reason = f"{error.strerror or error}{_half(connection)}"
+        except PASSING as error:
+            self._reason = f"{reason_of(error)}{_half(connection)}"
             return []
         if not count:
             self._reason = f"the peer closed the connection{_half(connection)}"
@@ -332,6 +334,9 @@ class Reader:
         except ProtocolError as error:
             messages = error.completed
             self._reason = str(error)
+        except MemoryError as error:
+            messages = []
+            self._reason = reason_of(error)
         if connection.output:
             self._answer()
         if len(messages) <= 1 and pipe.outbox.asleep:  # a step of a dialogue; answers to more messages go out together

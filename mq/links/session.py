@@ -8,7 +8,7 @@ from ..errors import PeerError
 from ..monitor import Disconnected, HandshakeFailed, Handshaken
 from ..pipe import Pipe, ignored, no
 from ..protocols.zmtp import Connection, Conversation, RawConnection
-from ..transports import Stream
+from ..transports import PASSING, Stream, first_of, reason_of
 from . import heartbeat
 from .owner import Owner
 from .reading import Early
@@ -16,19 +16,29 @@ from .stream import StreamLink, handshake
 
 
 @trio.lowlevel.enable_ki_protection
-async def hold(owner: Owner, endpoint: str, stream: Stream, pipe: Pipe | None = None) -> bool:
-    """Shake hands on ``stream`` and carry messages until it ends. Return whether the handshake was completed.
+async def hold(owner: Owner, endpoint: str, stream: Stream, pipe: Pipe | None = None) -> tuple[bool, str]:
+    """Shake hands on ``stream`` and carry messages until the connection ends.
 
-    ``pipe`` is that of a connecting endpoint; an accepted connection gets its own.
+    Return whether the handshake was completed, and why the connection ended. ``pipe`` is that of a connecting endpoint;
+    an accepted connection gets its own.
     """
-    connection = _begin(owner, accepted=pipe is None)
+    completed = False
     try:
-        failure = await _meet(owner, endpoint, stream, connection, pipe or owner.make_pipe(endpoint, False))
-        if failure:
-            owner.report(HandshakeFailed(endpoint=endpoint, peer=stream.peer, reason=failure))
-        return not failure
+        connection = _begin(owner, accepted=pipe is None)
+        pipe = pipe or owner.make_pipe(endpoint, False)
+        early = await _agree(owner, stream, connection, pipe)
+        if isinstance(early, str):
+            reason = early
+        else:
+            completed = True
+            reason = await _meet(owner, endpoint, stream, connection, pipe, early)
+    except MemoryError as error:
+        reason = reason_of(error)
     finally:
         stream.close()
+    if not completed:
+        owner.report(HandshakeFailed(endpoint=endpoint, peer=stream.peer, reason=reason))
+    return completed, reason
 
 
 def _begin(owner: Owner, *, accepted: bool) -> Conversation:
@@ -45,12 +55,11 @@ def _begin(owner: Owner, *, accepted: bool) -> Conversation:
     )
 
 
-async def _meet(owner: Owner, endpoint: str, stream: Stream, connection: Conversation, pipe: Pipe) -> str | None:
-    """Run the whole session. Return why the handshake failed, or None when it did not."""
-    early = await _agree(owner, stream, connection, pipe)
+async def _meet(
+    owner: Owner, endpoint: str, stream: Stream, connection: Conversation, pipe: Pipe, early: Early
+) -> str:
+    """Carry messages, after the handshake, until the connection ends; return why it did."""
     peer = connection.peer
-    if isinstance(early, str):
-        return early
     assert peer is not None
     pipe.peer = stream.peer
     if not pipe.connecting:
@@ -75,7 +84,7 @@ async def _meet(owner: Owner, endpoint: str, stream: Stream, connection: Convers
         owner.report(Disconnected(endpoint=endpoint, peer=pipe.peer, reason=reason))
         if pipe.progress is not None:
             pipe.progress()
-    return None
+    return reason
 
 
 async def _carry(owner: Owner, stream: Stream, link: StreamLink, pipe: Pipe, early: Early) -> str:
@@ -92,10 +101,7 @@ async def _carry(owner: Owner, stream: Stream, link: StreamLink, pipe: Pipe, ear
     try:
         with link.orderly_end:
             try:
-                async with trio.open_nursery() as nursery:
-                    heartbeat.begin(link, pipe, owner.options, nursery)
-                    reason = await link.run(early, nursery)
-                    nursery.cancel_scope.cancel()
+                reason = await _run(owner, link, pipe, early)
                 if pipe.parting or (pipe.unsent and link.connection.half_open):
                     begun = True
                     flushed = await link.flush()
@@ -110,6 +116,19 @@ async def _carry(owner: Owner, stream: Stream, link: StreamLink, pipe: Pipe, ear
         # For a process, the kernel counts its own overhead too, so that half a message cannot be told from a whole one.
         if begun and (flushed or not stream.acknowledges_for_process):
             owner.unacknowledged(pipe, (stream.unacknowledged() or 0) - half_written, "the connection broke")
+    return reason
+
+
+async def _run(owner: Owner, link: StreamLink, pipe: Pipe, early: Early) -> str:
+    """Run the tasks of a connection, and return why it ended. A shortage in one of them costs this connection only."""
+    reason = ""
+    try:
+        async with trio.open_nursery() as nursery:
+            heartbeat.begin(link, pipe, owner.options, nursery)
+            reason = await link.run(early, nursery)
+            nursery.cancel_scope.cancel()
+    except* PASSING as several:
+        reason = reason_of(first_of(several))
     return reason
 
 
@@ -131,7 +150,7 @@ async def _agree(owner: Owner, stream: Stream, connection: Conversation, pipe: P
             return str(error)
         except OSError as error:
             half = f"; {connection.unfinished}" if connection.unfinished else ""
-            return f"{error.strerror or error}{half}"
+            return f"{reason_of(error)}{half}"
     if scope.cancelled_caught:
         return f"no complete handshake within {patience:g} s: {connection.unfinished}"
     pipe.identity = peer.identity

@@ -16,6 +16,12 @@ from . import ending
 from .reading import Early, Reader
 from .writing import Writer
 
+_SMALL_READ = 64 * 1024
+"""Bytes to ask the kernel for in a handshake."""
+
+_LARGEST_READ = 64 * 1024 * 1024
+"""Bytes to ask the kernel for at most: it holds fewer, and memory for more may not be there."""
+
 _SHY = 0.1
 """Seconds that we wait for a peer to say who it is, before we do. All implementations say it at once."""
 
@@ -32,7 +38,7 @@ async def handshake(stream: Stream, connection: Conversation, pipe: Pipe, read_s
             connection.accept()
             await _say(stream, connection.take_output(), pipe)
             continue
-        data = stream.read_nowait(read_size)
+        data = stream.read_nowait(min(read_size, _SMALL_READ))
         if not data:
             raise PeerError(f"the peer closed the connection in the handshake: {connection.unfinished}")
         pipe.bytes_in += len(data)
@@ -74,7 +80,7 @@ class StreamLink:
     def __init__(self, stream: Stream, connection: Conversation, pipe: Pipe, options: Options) -> None:
         self.connection = connection
         self.writer = Writer(stream, connection, pipe, options.write_batch)
-        self.reader = Reader(stream, connection, pipe, self.writer, options.read_size)
+        self.reader = Reader(stream, connection, pipe, self.writer, min(options.read_size, _LARGEST_READ))
         self.orderly_end = trio.CancelScope()
         """Holds `flush` and `drain`."""
         self._stream = stream

@@ -15,7 +15,7 @@ import trio
 from ..message import Message
 from ..pipe import Pipe, nobody
 from ..protocols.zmtp import Conversation, header_of, more_header_of, wire, wires
-from ..transports import Stream
+from ..transports import PASSING, Stream
 from .parking import Seat
 
 __all__ = ["Writer", "header_of", "more_header_of", "wire", "wires"]
@@ -111,13 +111,13 @@ class Writer:
             self._write_batch()
             return
         outbox.wake = self.wake
-        buffers = self._connection.encode(list(outbox))
-        if len(buffers) != 1:
-            self._write_batch()
-            return
         try:
+            buffers = self._connection.encode(list(outbox))
+            if len(buffers) != 1:
+                self._write_batch()
+                return
             count = self._stream.send_nowait(buffers[0])
-        except OSError:  # it would block; or the connection broke, which the reader finds and explains
+        except PASSING:  # it would block; or the connection broke, or memory is short: our tasks find and explain that
             self.wake()
             return
         if count < len(buffers[0]):
@@ -135,11 +135,11 @@ class Writer:
         """Write all that is in the outbox by one system call, or begin to."""
         pipe = self._pipe
         pipe.outbox.wake = self.wake
-        self._take()
-        unwritten = self._unwritten
         try:
+            self._take()
+            unwritten = self._unwritten
             count = self._stream.write_nowait(unwritten)
-        except OSError:  # it would block; or the connection broke, which the reader finds and explains
+        except PASSING:  # as above
             self.wake()
             return
         if len(unwritten) == 1 and count == len(unwritten[0]):
@@ -166,7 +166,9 @@ class Writer:
     def _take(self) -> None:
         """Take a batch from the outbox. Until it is written it counts for the high-water mark."""
         outbox = self._pipe.outbox
-        if len(outbox) <= self._most:
+        if self._batch:
+            pass  # there was no memory to encode it
+        elif len(outbox) <= self._most:
             self._batch = list(outbox)
             outbox.clear()
         else:

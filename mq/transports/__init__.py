@@ -3,9 +3,21 @@
 from .base import Listener, Stream, Transport, TurnedAway
 from .ipc import IPC
 from .rounds import Rounds
+from .shortage import PASSING, first_of, is_shortage, reason_of
 from .tcp import TCP
 
 TRANSPORTS: dict[str, Transport] = {"tcp": TCP, "ipc": IPC}
 """The transports that carry a stream of bytes, by scheme."""
 
-__all__ = ["TRANSPORTS", "Listener", "Rounds", "Stream", "Transport", "TurnedAway"]
+__all__ = [
+    "PASSING",
+    "TRANSPORTS",
+    "Listener",
+    "Rounds",
+    "Stream",
+    "Transport",
+    "TurnedAway",
+    "first_of",
+    "is_shortage",
+    "reason_of",
+]

@@ -79,7 +79,7 @@ def _bind(endpoint: Ipc, options: Options) -> tuple[socket.socket, Ipc, Callable
             endpoint, clean_up = _bind_chosen(sock)
         else:
             clean_up = paths.bind(sock, endpoint.path)
-        sock.listen(options.backlog)
+        sock.listen(min(options.backlog, socket_options.LARGEST))
     except BaseException:
         if clean_up is not None:
             clean_up()

@@ -19,6 +19,7 @@ from attrs import define, field
 
 from ..endpoint import why_no_host_name
 from .rounds import Address
+from .shortage import NoThread
 
 _Found: TypeAlias = list[tuple[Any, ...]]
 """What getaddrinfo() returns."""
@@ -129,8 +130,8 @@ class _LookUps:
         try:
             trio.lowlevel.start_thread_soon(work, lambda _: None, f"look-up of {name.decode()}")
         except RuntimeError as error:
-            raise OSError(
-                errno.EAGAIN, f"no thread can be started to look up the host ({error}); raise ulimit -u or pids.max"
+            raise NoThread(
+                f"no thread can be started to look up the host ({error}); raise ulimit -u or pids.max"
             ) from None
         self.running[name] = look_up
         return look_up

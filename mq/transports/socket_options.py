@@ -63,7 +63,8 @@ _SERVICE = {
 _NUMBERS = {"SO_BUSY_POLL": 46} if sys.platform == "linux" else {}
 """What Python's socket module does not name."""
 
-_LARGEST = 2**31 - 1
+LARGEST = 2**31 - 1
+"""The largest number that the system takes."""
 
 _IPC_SEND_BUFFER = 2 * 1024 * 1024
 """Bytes that the kernel may hold on an ipc connection, unless ``send_buffer`` says otherwise.
@@ -107,11 +108,13 @@ def _set(sock: socket.socket, wish: _Wish, value: Any) -> None:
             break
     else:
         raise OSError(errno.ENOPROTOOPT, f"this system has no {wish.names[0]}, leave out {wish.option}={value!r}")
-    argument = wish.encode(value)
     try:
-        if isinstance(argument, int) and argument > _LARGEST:
+        argument = wish.encode(value)
+        if isinstance(argument, int) and argument > LARGEST:
             raise OSError(errno.EINVAL, "")
         sock.setsockopt(wish.level, number, argument)
+    except OverflowError:  # milliseconds that are no float
+        code = errno.EINVAL
     except OSError as error:
         code = error.errno or errno.EINVAL
     else:

@@ -15,8 +15,7 @@ import trio
 
 from ..errors import BindError
 from ..options import Options
-from . import alone, socket_options
-from .base import TurnedAway
+from . import alone, shortage, socket_options
 
 _GATHER_LIMIT = 64
 """Buffers offered to the kernel at once: more than it takes, and few enough to be offered again and again."""
@@ -138,9 +137,11 @@ class SocketListener:
                 continue  # whoever it was has gone again
             try:
                 return SocketStream(sock, self._describe(sock))
-            except OSError:
+            except OSError as error:
                 sock.close()  # gone between accept and the look at its address
-            except TurnedAway:
+                if shortage.is_shortage(error):
+                    raise
+            except BaseException:
                 sock.close()
                 raise
 
@@ -186,8 +187,9 @@ def adopt(options: Options, families: Collection[int]) -> socket.socket:
     descriptor = options.use_fd
     try:
         sock = socket.socket(fileno=descriptor)
-    except OSError as error:
-        raise OSError(error.errno, f"use_fd={descriptor} is no open socket: {error.strerror}") from None
+    except (OSError, OverflowError) as error:
+        code = getattr(error, "errno", errno.EBADF)
+        raise OSError(code, f"use_fd={descriptor} is no open socket: {os.strerror(code)}") from None
     try:
         if sock.family not in families or sock.type != socket.SOCK_STREAM:
             kind = f"{sock.family!r}, {sock.type!r}"
@@ -202,7 +204,7 @@ def adopt(options: Options, families: Collection[int]) -> socket.socket:
     return sock
 
 
-ADVICE = {
+ADVICE = shortage.ADVICE | {
     errno.EADDRINUSE: "another socket listens there; stop it, or let the system choose with port '*'",
     errno.EADDRNOTAVAIL: "that address is not one of this machine's; use '*' to listen on all of them",
     errno.EACCES: "not permitted; ports below 1024 need a privilege, paths need a directory you may write to",

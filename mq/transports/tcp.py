@@ -142,7 +142,7 @@ def _bind(endpoint: Tcp, options: Options) -> tuple[socket.socket, str]:
             sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, host != "::")
         socket_options.apply(sock, options)
         sock.bind(_os_address(family, host, endpoint.port))
-        sock.listen(options.backlog)
+        sock.listen(min(options.backlog, socket_options.LARGEST))
     except BaseException:
         sock.close()
         raise

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
 import pytest
@@ -129,16 +130,21 @@ async def test_several_monitors_see_the_same_and_end_by_themselves(endpoint: str
         assert await first.receive() == mq.Closed(endpoint=address)
 
 
-async def test_a_monitor_that_nobody_reads_holds_nothing_up(
-    deadline: None, caplog: pytest.LogCaptureFixture
+async def test_a_monitor_that_nobody_reads_holds_nothing_up_and_is_said_once(
+    deadline: None, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async with mq.Pull() as pull, pull.monitor():
-        for number in range(6000):
-            pull.unbind(pull.bind(f"inproc://unread-{number}"))
-            if number % 500 == 0:
-                await trio.lowlevel.checkpoint()
-        await until(lambda: "unread-5999" in caplog.text)
-    assert "a monitor that nobody reads" in caplog.text
+    caplog.set_level(logging.INFO, "mq")
+    monkeypatch.setattr("mq.monitors._LIMIT", 100)
+    async with mq.Pull() as pull:
+        async with pull.monitor(), pull.monitor() as read:
+            for number in range(60):
+                pull.unbind(pull.bind(f"inproc://unread-{number}"))
+                for _ in range(2):
+                    await read.receive()
+        said = [record.getMessage() for record in caplog.records if "monitor" in record.getMessage()]
+    assert len(said) == 2
+    assert said[0].startswith("Pull has a monitor that nobody reads: 100 events wait in it")
+    assert said[1] == "Pull: a monitor that nobody read has lost 20 events in all"
 
 
 async def test_an_unbound_endpoint_is_reported_closed(endpoint: str, deadline: None) -> None:

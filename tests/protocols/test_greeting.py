@@ -121,6 +121,12 @@ def test_another_mechanism_is_refused_by_name(mechanism: bytes, named: str) -> N
     assert len(heard.answers) == 64  # no READY for a peer that we shall not talk to
 
 
+@pytest.mark.parametrize("mechanism", [b"PLAIN", b"CURVE", b"GSSAPI"])
+def test_a_mechanism_of_libzmqs_comes_with_advice(mechanism: bytes) -> None:
+    heard = hear(Connection("PULL"), [greeting(mechanism)])
+    assert f"the peer wants {mechanism.decode()}, which mq does not have yet: switch security off" in heard.reason
+
+
 def test_a_connection_says_how_far_the_greeting_had_come() -> None:
     connection = Connection("PULL")
     assert "signature" in connection.unfinished

@@ -22,6 +22,10 @@ from .requests import ANSWERED, REQUESTERS, GroupDecoder, encoder, requesting
 
 _CONTEXT_LIMIT = 16  # RFC 37: a ping context is at most 16 octets
 _UNREADY = "its READY had not come (perhaps it wants another type of socket, or has a peer with our routing id)"
+_MISMATCH = (
+    "perhaps a mechanism mismatch: NULL here, and the peer wants CURVE, PLAIN or GSSAPI, which mq does not have yet"
+)
+"""libzmq closes the connection when it has read our mechanism, before it has sent its own."""
 _FILTER = b"Filter", b"exact"
 """A property of our own, by which a publisher tells that it sends what was asked for and nothing else."""
 
@@ -135,7 +139,8 @@ class Connection:
     def unfinished(self) -> str:
         """What is half-way through, for the report of a connection that ends here; "" if nothing."""
         if self._greeting.waits_for is not None:
-            return f"the greeting had come up to its {self._greeting.waits_for}"
+            guess = f" ({_MISMATCH})" if self._greeting.waits_for == "mechanism" else ""
+            return f"the greeting had come up to its {self._greeting.waits_for}{guess}"
         return self._decoder.unfinished or ("" if self.peer else _UNREADY)
 
     @property

@@ -148,6 +148,10 @@ class Decoder:
         except ProtocolError as error:
             error.completed = messages
             raise
+        except MemoryError:
+            shortage = ProtocolError(f"no memory for what the peer sends: {self.unfinished or 'many messages at once'}")
+            shortage.completed = messages
+            raise shortage from None
         return messages
 
     def _decode(self, data: bytes, messages: list[Message]) -> None:

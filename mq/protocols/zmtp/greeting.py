@@ -33,6 +33,11 @@ _MECHANISM = slice(1, 21)
 _IDENTITIES = range(limits.ROUTING_ID + 1)
 """Sizes that an identity may have."""
 
+_NOT_THERE = dict.fromkeys(
+    (b"PLAIN", b"CURVE", b"GSSAPI"), ", which mq does not have yet: switch security off at the peer"
+)
+"""What to do about the mechanisms that libzmq has."""
+
 _Next: TypeAlias = tuple[str | None, int]
 
 _LOOKS_LIKE = {
@@ -118,7 +123,8 @@ class Greeting:
         mechanism = data[_MECHANISM].rstrip(b"\0")
         if mechanism != self._mechanism:
             wanted = mechanism.decode("ascii", "backslashreplace") or "none"
-            raise ProtocolError(f"mechanism mismatch: {self._mechanism.decode()} here, the peer wants {wanted}")
+            advice = _NOT_THERE.get(mechanism, "")
+            raise ProtocolError(f"mechanism mismatch: {self._mechanism.decode()} here, the peer wants {wanted}{advice}")
         return None, 0
 
     # -- 2.0 and 1.0 ---------------------------------------------------------------------------------------
