@@ -18,7 +18,13 @@ WORKLOADS = (
     (1 << 20, (1.2, 1.3), 1_200, 150),
 )
 
-SCENARIOS = tuple(
+MANY = (
+    (16, 1.0, 4_000_000, 400_000),
+    (1 << 10, 2.0, 800_000, 80_000),
+)
+"""As above, for lists of messages over tcp, against the C program."""
+
+ONE_BY_ONE = tuple(
     Scenario(
         name=f"push-pull {transport} {readable(size)}",
         roles=("pull", "push"),
@@ -35,3 +41,19 @@ SCENARIOS = tuple(
     for index, transport in enumerate(("tcp", "ipc"))
     for size, least, count, quick_count in WORKLOADS
 )
+
+LISTS = tuple(
+    Scenario(
+        name=f"send_many {readable(size)}",
+        roles=("pull_many", "push_many"),
+        transport="tcp",
+        size=size,
+        count=count,
+        quick_count=quick_count,
+        warm_up=quick_count // 3,
+        comparisons=[Comparison("rate", "/s", IN_C, Target(MINIMUM, least))],
+    )
+    for size, least, count, quick_count in MANY
+)
+
+SCENARIOS = (*ONE_BY_ONE, *LISTS)

@@ -12,6 +12,7 @@ from typing import NoReturn
 
 _ONLY_SENDS = "it only sends; receive with the mq.{other} at the other end, or take types that do both: {both}"
 _ONLY_RECEIVES = "it only receives; send with the mq.{other} at the other end, or take types that do both: {both}"
+_ONE_BY_ONE = "its messages are passed one by one; write {single}() in a loop"
 _ONE_FRAME = "its messages are of one frame; write {single}()"
 _OPTION = "options are keyword arguments of the constructor, listed in mq.Options, as in mq.{socket}(linger=1.0)"
 _OPTION_OR_TOPIC = f"{_OPTION}; a topic is subscribed to by subscribe(topic)"
@@ -39,6 +40,8 @@ _ADVICE = {
     **dict.fromkeys(("receive", "receive_nowait", "receive_multipart", "receive_multipart_nowait"), _ONLY_SENDS),
     **dict.fromkeys(("send", "send_nowait", "send_multipart", "send_multipart_nowait"), _ONLY_RECEIVES),
     "socket_type": _NO_TYPE,
+    **dict.fromkeys(("receive_many", "receive_many_multipart", "batches"), _ONLY_SENDS),
+    **dict.fromkeys(("send_many", "send_many_multipart"), _ONLY_RECEIVES),
     # What other types have.
     **dict.fromkeys(("subscribe", "unsubscribe"), _SUBSCRIBES),
     **dict.fromkeys(("join", "leave"), "groups are for mq.Dish; mq.Sub has subscribe(topic)"),
@@ -102,6 +105,7 @@ class _Absent:
 
     def __get__(self, instance: object, owner: type) -> NoReturn:
         name = self._name
+        several = "_many" in name or name == "batches"
         single = name.removesuffix("_nowait").removesuffix("_multipart")
         advice = self._advice
         kind = getattr(owner, "socket_type", "") if name != "socket_type" else ""
@@ -110,6 +114,9 @@ class _Absent:
         elif single != name and hasattr(owner, single):
             # Types that send and receive one frame at a time have the one and not the other.
             advice = _ONE_FRAME
+        elif several and hasattr(owner, "send" if name.startswith("send") else "receive"):
+            advice = _ONE_BY_ONE
+            single = name.replace("_many", "").replace("batches", "receive")
         elif name.startswith("recv") and not hasattr(owner, "receive"):
             advice = _ONLY_SENDS
         elif name.startswith("send_") and not hasattr(owner, "send"):

@@ -3,7 +3,7 @@
 `pyzmq_blocking` has the same loops without `await`.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from time import perf_counter, perf_counter_ns, process_time
 
 from bench.task import Task, WrongMessage, expect, percentiles
@@ -38,6 +38,32 @@ async def drain(receive: Receive, task: Task, go: Callable[[], object]) -> dict[
         if len(await receive()) != size:
             raise WrongMessage
     last = await receive()
+    seconds = perf_counter() - started
+    expect(first, task.body)
+    expect(last, task.last)
+    return task.rate(seconds)
+
+
+async def drain_many(
+    batches: AsyncIterator[list[bytes]], task: Task, go: Callable[[], object]
+) -> dict[str, float]:
+    """As `drain`, with the messages in lists. The warm-up ends with a list of its own: nothing else was sent yet."""
+    size, left = task.size, task.warm_up
+    while left:
+        left -= len(await anext(batches))
+    go()
+    first, *rest = await anext(batches)
+    started = perf_counter()
+    last = first
+    left = task.count - 1
+    while True:
+        for last in rest:
+            if len(last) != size:
+                raise WrongMessage
+        left -= len(rest)
+        if not left:
+            break
+        rest = await anext(batches)
     seconds = perf_counter() - started
     expect(first, task.body)
     expect(last, task.last)

@@ -10,7 +10,7 @@ import trio
 
 import mq
 from bench.peer import Fellow
-from bench.peers.loops import SYNC, Receive, drain, feed, reflect, run_ahead, volley
+from bench.peers.loops import SYNC, Receive, drain, drain_many, feed, reflect, run_ahead, volley
 from bench.task import Result, Task, allow_many_descriptors, expect, resident
 
 Role: TypeAlias = Callable[[Task, Fellow], Awaitable[Result]]
@@ -36,6 +36,23 @@ async def push(task: Task, fellow: Fellow) -> None:
     async with mq.Push() as socket:
         socket.connect(await hear(fellow))
         await feed(socket.send, task, lambda: hear(fellow))
+        await hear(fellow)
+
+
+async def pull_many(task: Task, fellow: Fellow) -> Result:
+    async with mq.Pull() as socket:
+        fellow.say(socket.bind(task.endpoint))
+        result = await drain_many(socket.batches(), task, lambda: fellow.say("go"))
+        fellow.say("done")
+    return result
+
+
+async def push_many(task: Task, fellow: Fellow) -> None:
+    async with mq.Push() as socket:
+        socket.connect(await hear(fellow))
+        await socket.send_many([task.body] * task.warm_up)
+        await hear(fellow)
+        await socket.send_many([*[task.body] * (task.count - 1), task.last])
         await hear(fellow)
 
 
@@ -214,6 +231,8 @@ ROLES: dict[str, Role] = {
     "dealer_ahead": asker(mq.Dealer, run_ahead),
     **{
         role.__name__: role
-        for role in (pull, push, one_loop, two_threads, hoard, router, pub, subs, router_of_many, dealers)
+        for role in (
+            pull, push, pull_many, push_many, one_loop, two_threads, hoard, router, pub, subs, router_of_many, dealers
+        )
     },
 }

@@ -13,20 +13,19 @@ from ..options import OptionArguments
 from ..pipe import Pipe
 from .addressed import Addressed
 from .fair_queue import SingleFrames
-from .labelled import Labelled
+from .many import FairQueueMany, LabelledMany, RoundRobinMany
 from .notices import Notices
-from .outgoing import RoundRobin
 
 _LAST_ID = 2**32 - 1
 
 
-class Client(Notices, RoundRobin, SingleFrames, trio.abc.Channel[bytes]):
+class Client(Notices, RoundRobinMany, SingleFrames, FairQueueMany, trio.abc.Channel[bytes]):
     """Send to the connected SERVER peers in turn, and receive from all of them in turn; messages of one frame."""
 
     socket_type = "CLIENT"
 
 
-class Numbered(Notices, Addressed, Labelled[int]):
+class Numbered(Notices, Addressed, LabelledMany[int]):
     """What SERVER and PEER share: each peer has a number, 1 to 4294967295, for as long as it is there."""
 
     def __init__(self, **options: Unpack[OptionArguments]) -> None:

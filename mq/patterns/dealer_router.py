@@ -12,22 +12,20 @@ from ..message import ONLY_BYTES, Buffer, Message, as_message, frames_of, messag
 from ..options import OptionArguments
 from ..pipe import Pipe
 from ..reasons import REQUESTER_GONE
-from .fair_queue import FairQueueMultipart
-from .named import FromNamed
+from .many import FairQueueManyMultipart, FromNamedMany, RoundRobinManyMultipart
 from .notices import Notices
-from .outgoing import RoundRobinMultipart
 from .sender import Sender
 from .service import Handler, OnError, Service, unwrap
 
 
-class Dealer(Notices, RoundRobinMultipart, FairQueueMultipart, trio.abc.Channel[bytes]):
+class Dealer(Notices, RoundRobinManyMultipart, FairQueueManyMultipart, trio.abc.Channel[bytes]):
     """Send to all connected peers in turn, and receive from all of them in turn."""
 
     socket_type = "DEALER"
     _connects_once = True
 
 
-class Router(Notices, Sender, Service, FromNamed, trio.abc.Channel[bytes]):
+class Router(Notices, Sender, Service, FromNamedMany, trio.abc.Channel[bytes]):
     """Send to the peer that the first frame names, and receive with the sender's routing id as the first frame.
 
     A peer's routing id is what it calls itself (its option ``routing_id``), else five bytes of which the first is 0,

@@ -12,7 +12,7 @@ from ..options import OptionArguments
 from ..pipe import Pipe
 from .fair_queue import Choosy
 from .fanout import Broadcast
-from .labelled import Labelled
+from .many import LabelledMany
 
 _NOBODY: dict[Pipe, None] = {}
 
@@ -123,7 +123,7 @@ class Radio(Broadcast):
             self._part(pipe, group)
 
 
-class Dish(Choosy, Labelled[bytes]):
+class Dish(Choosy, LabelledMany[bytes]):
     """Receive the messages for the groups it has joined, from all connected RADIO peers. Cannot send."""
 
     socket_type = "DISH"

@@ -36,7 +36,7 @@ class FromNamed(ByRoutingId, FairQueueMultipart):
         A receive that need not wait is a checkpoint only at every 256th message. Cancelled, it has received
         nothing. Raises ``trio.ClosedResourceError``.
         """
-        for message in self._run:  # what `_after` does, for one call per message
+        for message in self._run:  # what `after` does, for one call per message
             if type(message) is bytes:
                 return [self._sender, message]
             return list(message) if type(message) is _Named else [self._sender, *message]
@@ -51,17 +51,18 @@ class FromNamed(ByRoutingId, FairQueueMultipart):
         if not self._readable:
             self._make_the_most()
         sender = self._readable[0].address
-        return _after(sender, super()._pop())
+        return after(sender, super()._pop())
 
     def _know(self, pipe: Pipe, address: Any) -> None:
         if pipe.address is not None:
             self._end_run()
             for place in range(len(pipe.ready)):  # within the process, another thread may be adding more
-                pipe.ready[place] = _Named(_after(pipe.address, pipe.ready[place]))
+                pipe.ready[place] = _Named(after(pipe.address, pipe.ready[place]))
         super()._know(pipe, address)
 
 
-def _after(sender: bytes, message: Message) -> list[bytes]:
+def after(sender: bytes, message: Message) -> list[bytes]:
+    """Return the frames of ``message``, the name of its ``sender`` first."""
     if isinstance(message, bytes):
         return [sender, message]
     return list(message) if type(message) is _Named else [sender, *message]

@@ -6,8 +6,8 @@ import trio
 
 from ..pipe import Pipe
 from ..socket import Socket
-from .fair_queue import FairQueueMultipart, SingleFrames
-from .outgoing import RoundRobin, RoundRobinMultipart
+from .fair_queue import SingleFrames
+from .many import FairQueueMany, FairQueueManyMultipart, RoundRobinMany, RoundRobinManyMultipart
 
 
 class OnlyPeer(Socket):
@@ -21,13 +21,13 @@ class OnlyPeer(Socket):
         return super()._refuse(pipe)
 
 
-class Pair(OnlyPeer, RoundRobinMultipart, FairQueueMultipart, trio.abc.Channel[bytes]):
+class Pair(OnlyPeer, RoundRobinManyMultipart, FairQueueManyMultipart, trio.abc.Channel[bytes]):
     """A socket for exactly one peer at a time."""
 
     socket_type = "PAIR"
 
 
-class Channel(OnlyPeer, RoundRobin, SingleFrames, trio.abc.Channel[bytes]):
+class Channel(OnlyPeer, RoundRobinMany, SingleFrames, FairQueueMany, trio.abc.Channel[bytes]):
     """A socket for exactly one peer at a time, and messages of one frame."""
 
     socket_type = "CHANNEL"

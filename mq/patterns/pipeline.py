@@ -2,29 +2,29 @@
 
 from __future__ import annotations
 
-from .fair_queue import FairQueueMultipart, SingleFrames
-from .outgoing import RoundRobin, RoundRobinMultipart
+from .fair_queue import SingleFrames
+from .many import FairQueueMany, FairQueueManyMultipart, RoundRobinMany, RoundRobinManyMultipart
 
 
-class Push(RoundRobinMultipart):
+class Push(RoundRobinManyMultipart):
     """Send each message to one of the connected PULL peers, in turn. Cannot receive."""
 
     socket_type = "PUSH"
 
 
-class Pull(FairQueueMultipart):
+class Pull(FairQueueManyMultipart):
     """Receive from all connected PUSH peers, in turn. Cannot send."""
 
     socket_type = "PULL"
 
 
-class Scatter(RoundRobin):
+class Scatter(RoundRobinMany):
     """Send each message, of one frame, to one of the connected GATHER peers, in turn. Cannot receive."""
 
     socket_type = "SCATTER"
 
 
-class Gather(SingleFrames):
+class Gather(SingleFrames, FairQueueMany):
     """Receive messages of one frame from all connected SCATTER peers, in turn. Cannot send."""
 
     socket_type = "GATHER"

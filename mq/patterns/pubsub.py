@@ -9,9 +9,9 @@ from ..limits import check_topic
 from ..message import Cancel, Message, Subscribe, as_bytes, first_frame, frames_of, message_of, shortened
 from ..options import OptionArguments
 from ..pipe import Pipe
-from .fair_queue import Choosy, FairQueueMultipart
+from .fair_queue import Choosy
+from .many import FairQueueManyMultipart, TopicalMany
 from .subscriptions import Topics
-from .topical import Topical
 
 _REQUESTS = {1: Subscribe, 0: Cancel}
 """Requests as messages, told by the first byte: so do peers before ZMTP 3.1 send them, and XPUB and XSUB show them."""
@@ -37,7 +37,7 @@ def requests_of(message: Message, *, only_first: bool) -> tuple[list[Subscribe |
     return requests, message_of(rest) if rest else None
 
 
-class Publisher(Topical):
+class Publisher(TopicalMany):
     """What PUB and XPUB share: who has subscribed to what, and what follows from it for a message."""
 
     _connects_once = True
@@ -157,7 +157,7 @@ class Pub(Publisher):
         inbox.reopen()
 
 
-class Subscriber(FairQueueMultipart):
+class Subscriber(FairQueueManyMultipart):
     """What SUB and XSUB share: each new peer is told the topics."""
 
     def __init__(self, **options: Unpack[OptionArguments]) -> None:

@@ -33,6 +33,21 @@ def _messages(seed: int) -> list[list[bytes]]:
 
 
 @binders
+async def test_many_messages_pass_to_libzmq_and_back_in_lists(wire_endpoint: str, binder: str, deadline: None) -> None:
+    messages = [[b"%d" % number, bytes(number % 300)] for number in range(3000)]
+    async with meeting(mq.Pair(), zmq.PAIR, wire_endpoint, binder) as (pair, theirs):
+        await pair.send_many_multipart(messages[:600])
+        await pair.send_many(body for _, body in messages[:300])
+        assert await theirs.receive(900) == [*messages[:600], *([body] for _, body in messages[:300])]
+        received: list[list[bytes]] = []
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(theirs.send, *messages)
+            while len(received) < len(messages):
+                received += await pair.receive_many_multipart()
+        assert received == messages
+
+
+@binders
 async def test_push_sends_messages_of_every_size_to_libzmq(wire_endpoint: str, binder: str, deadline: None) -> None:
     async with meeting(mq.Push(), zmq.PULL, wire_endpoint, binder) as (push, theirs):
         for frames in _messages(1):

@@ -30,10 +30,13 @@ _SCRATCH_LIMIT = 4 * 1024 * 1024
 _BLOCK = 32
 """Frames of one size that are taken apart by one call."""
 
+_SHORTEST_RUN = 4
+"""Frames of one size in a row from which on that is worth finding out."""
 
-@lru_cache(maxsize=256)
-def _block(header: int, size: int) -> struct.Struct:
-    return struct.Struct(f"{header}x{size}s" * _BLOCK)
+
+@lru_cache(maxsize=512)
+def _block(header: int, size: int, count: int = _BLOCK) -> struct.Struct:
+    return struct.Struct(f"{header}x{size}s" * count)
 
 
 def _take_run(data: bytes, at: int, end: int, limit: int, messages: list[Message]) -> int:
@@ -49,14 +52,21 @@ def _take_run(data: bytes, at: int, end: int, limit: int, messages: list[Message
     size = int.from_bytes(header[1:], "big")
     step = len(header) + size
     run = (end - at) // step
-    if run < _BLOCK or size > limit:
+    if run < _SHORTEST_RUN or size > limit:
         return at
     for offset in range(len(header)):
+        byte = header[offset : offset + 1]
         column = data[at + offset : at + run * step : step]
-        run = min(run, len(column) - len(column.lstrip(header[offset : offset + 1])))
-    stop = at + run // _BLOCK * _BLOCK * step
-    blocks = _block(len(header), size).iter_unpack(memoryview(data)[at:stop])
-    messages.extend(chain.from_iterable(blocks))
+        if column != byte * run:
+            run = len(column) - len(column.lstrip(byte))
+    blocks, rest = divmod(run, _BLOCK)
+    stop = at + blocks * _BLOCK * step
+    if blocks:
+        whole = _block(len(header), size).iter_unpack(memoryview(data)[at:stop])
+        messages.extend(chain.from_iterable(whole))
+    if rest >= _SHORTEST_RUN:
+        messages += _block(len(header), size, rest).unpack_from(data, stop)
+        stop += rest * step
     return stop
 
 
