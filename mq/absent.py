@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from abc import ABCMeta
 from collections.abc import Iterable
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 _ONLY_SENDS = "it only sends; receive with the mq.{other} at the other end, or take types that do both: {both}"
 _ONLY_RECEIVES = "it only receives; send with the mq.{other} at the other end, or take types that do both: {both}"
@@ -141,14 +141,22 @@ def _found(cls: type, name: str) -> object:
     return next((vars(base)[name] for base in cls.__mro__ if name in vars(base)), None)
 
 
-class _Listed(ABCMeta):
-    """The type of classes whose ``dir()``, and so ``help()``, lists what they have. It is that of ``trio.abc``, too."""
+class SocketType(ABCMeta):
+    """The type of socket types, whose ``dir()``, and so ``help()``, lists what they have."""
 
     def __dir__(cls) -> list[str]:
         return _shown(cls, super().__dir__())
 
+    if not TYPE_CHECKING:  # type checkers know it anyway
 
-class Explaining(metaclass=_Listed):
+        async def __aenter__(cls):
+            raise TypeError(f"write 'async with mq.{cls.__name__}() as socket:'; the parentheses are missing")
+
+        async def __aexit__(cls, *_):
+            raise AssertionError("never entered")
+
+
+class Explaining(metaclass=SocketType):
     """Explain the names that no class below this one defines, when somebody uses or sets them.
 
     The names are descriptors here, and not found by a ``__getattr__``: with that, CPython finds every attribute of an
@@ -167,5 +175,7 @@ for _name, _advice in _ADVICE.items():
 
 def explain(name: str) -> NoReturn:
     """Say what to write instead of ``mq.name``."""
-    advice = _MODULE_ADVICE.get(name)
+    advice = _MODULE_ADVICE.get(name) or next(
+        (f"write mq.{each}" for each in _TYPES if each.lower() == name.lower()), None
+    )
     raise AttributeError(f"module 'mq' has no attribute {name!r}{f': {advice}' if advice else ''}", name=name)

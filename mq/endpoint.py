@@ -86,6 +86,10 @@ def parse(text: str) -> Endpoint:
         raise TypeError(f"an endpoint is a str such as 'tcp://127.0.0.1:5555', got {shortened(text)}")
     scheme, separator, rest = text.partition("://")
     if not separator:
+        scheme, colon, rest = text.partition(":")
+        if colon and scheme in _SCHEMES:
+            meant = f"{scheme}://{rest if scheme == 'ipc' else rest.lstrip('/')}"
+            raise InvalidEndpoint(f"endpoint {text!r} has no scheme: write {meant!r}, with '//' after '{scheme}:'")
         raise InvalidEndpoint(f"endpoint {text!r} has no scheme: write it as in 'tcp://127.0.0.1:5555'")
     if scheme not in _SCHEMES:
         known = ", ".join(f"{name}://" for name in _SCHEMES)

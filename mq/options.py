@@ -269,6 +269,10 @@ def advice_on(name: str, own: list[str]) -> str:
         return "write 'with trio.fail_after(seconds):' around the call"
     if small in {"subscribe", "topic", "topics"}:
         return "call subscribe(topic) on the socket"
+    if small in {"connect", "bind", "endpoint", "endpoints", "address", "url", "dial", "listen"}:
+        return "call bind(endpoint) or connect(endpoint) in the block that opens the socket"
+    if small == "options":
+        return f"options are keyword arguments of their own, such as {own[0]}"
     if small == "hwm":
         return "it has send_hwm, receive_hwm"
     if small == "identity":

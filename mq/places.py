@@ -35,18 +35,22 @@ class Place:
 
 
 def find(name: str, endpoint: str, how: str, places: Sequence[Place]) -> Place:
-    """Return the latest of ``places`` with this ``endpoint``, however it is spelled.
+    """Return the latest of ``places`` that is ``how`` ("bound" or "connected") to ``endpoint``, however it is spelled.
 
-    Raises `InvalidEndpoint`, whose text lists the endpoints of ``places``.
+    Raises `InvalidEndpoint`, whose text lists the endpoints that ``places`` are so bound or connected to.
     """
     staying = [place for place in places if place.farewell is None]
+    fitting = [place for place in staying if (place.listener is not None) == (how == "bound")]
+    advice = ""
     with suppress(InvalidEndpoint):
         address = canonical(parse(endpoint))
-        for place in reversed(staying):
+        for place in reversed(fitting):
             if place.address == address:
                 return place
-    known = ", ".join(place.endpoint for place in staying) or "nothing"
-    raise InvalidEndpoint(f"{name} is not {how} to {endpoint!r}; it is {how} to {known}")
+        if any(place.address == address for place in staying):
+            advice = "; it is connected there: call disconnect()" if how == "bound" else "; it is bound: call unbind()"
+    known = ", ".join(place.endpoint for place in fitting) or "nothing"
+    raise InvalidEndpoint(f"{name} is not {how} to {endpoint!r}; it is {how} to {known}{advice}")
 
 
 def leaving_before(place: Place, places: Iterable[Place]) -> bool:

@@ -23,6 +23,7 @@ from .endpoint import Endpoint, canonical
 from .links import dialer, inproc, listener, writing
 from .links.owner import Owner
 from .losses import Losses
+from .message import shortened
 from .monitor import Closed, Event, Listening, Statistics
 from .monitors import Monitors
 from .options import OptionArguments, Options, from_arguments
@@ -295,7 +296,7 @@ class Socket(home.Resident, absent.Explaining):
 
         What was sent to them is flushed in the background, for at most ``linger`` seconds without progress.
         """
-        place = self._find(endpoint, "bound", [each for each in self._places if each.listener is not None])
+        place = self._find(endpoint, "bound")
         assert place.listener is not None
         if isinstance(place.listener, inproc.Binder):
             place.listener.stop_listening()
@@ -309,13 +310,13 @@ class Socket(home.Resident, absent.Explaining):
 
         Flushes as unbind() does. What was received stays readable, in order.
         """
-        place = self._find(endpoint, "connected", [each for each in self._places if each.pipe is not None])
+        place = self._find(endpoint, "connected")
         assert place.pipe is not None
         self._retire(place, [place.pipe])
 
-    def _find(self, endpoint: str, how: str, places: list[Place]) -> Place:
+    def _find(self, endpoint: str, how: str) -> Place:
         self._check_open()
-        return find(self._name, endpoint, how, places)
+        return find(self._name, endpoint, how, self._places)
 
     def _retire(self, place: Place, pipes: list[Pipe]) -> None:
         place.farewell = farewell = trio.CancelScope()
@@ -377,6 +378,7 @@ class Socket(home.Resident, absent.Explaining):
         Raises ``trio.ClosedResourceError`` when the socket is closed meanwhile.
         """
         self._check_open()
+        check_number(n)
         await trio.lowlevel.checkpoint()
         while self._peer_count < n:
             self._check_open()
@@ -451,6 +453,13 @@ class Socket(home.Resident, absent.Explaining):
 
     def _unacknowledged(self, pipe: Pipe, size: int, reason: str) -> None:
         self._losses.count_unacknowledged(pipe, size, reason, closing=self._closing)
+
+    def _drop_mistaken(self, pipe: Pipe, count: int, reason: Reason, advice: str) -> None:
+        """Drop messages that the program at the other end has not meant so; say once in the log how to send them."""
+        if count and reason not in self._losses.dropped:
+            text = "%s dropped a message from %s: %s; %s"
+            log.warning(text, self._name, pipe.peer or pipe.endpoint, reason, advice)
+        self._drop(pipe, count, reason)
 
     def _drop_unreceivable(self, pipe: Pipe, count: int) -> None:
         self._drop(pipe, count, reasons.does_not_receive(self.socket_type))
@@ -575,6 +584,12 @@ def _only_one(error: BaseException) -> BaseException:
     while isinstance(inner, BaseExceptionGroup) and len(inner.exceptions) == 1:
         inner = inner.exceptions[0]
     return error if isinstance(inner, BaseExceptionGroup) else inner
+
+
+def check_number(n: object) -> None:
+    """Raise TypeError unless ``n`` is a number of peers."""
+    if not isinstance(n, int):
+        raise TypeError(f"n is a number of peers to wait for, got {shortened(n)}")
 
 
 def _both(first: Callable[[], object] | None, second: Callable[[], object]) -> Callable[[], object]:

@@ -53,6 +53,9 @@ def nobody() -> str:
         ("tcp://127.0.0.1:70000", ("'tcp://127.0.0.1:70000'", "port '70000'", "65535")),
         ("tcp://127.0.0.1:5555x", ("'tcp://127.0.0.1:5555x'", "host:port")),
         ("ipc://", ("'ipc://'", "no address")),
+        ("ipc:/tmp/x", ("'ipc:/tmp/x'", "has no scheme", "'ipc:///tmp/x'")),
+        ("tcp:/127.0.0.1:5555", ("'tcp:/127.0.0.1:5555'", "has no scheme", "'tcp://127.0.0.1:5555'")),
+        ("inproc:name", ("'inproc:name'", "has no scheme", "'inproc://name'")),
         ("ipc:///" + "long" * 40, ("161 bytes", "107", "shorter directory")),
     ],
 )
@@ -105,6 +108,24 @@ async def test_undoing_what_was_not_done_names_what_was() -> None:
             pull.unbind("tcp://*:1")
 
 
+async def test_unbind_and_disconnect_name_each_other() -> None:
+    async with mq.Pull() as pull:
+        endpoint = pull.bind("tcp://127.0.0.1:*")
+        pull.connect("tcp://127.0.0.1:1")
+        with pytest.raises(mq.InvalidEndpoint, match=says("is not connected to", "it is bound: call unbind()")):
+            pull.disconnect(endpoint)
+        with pytest.raises(mq.InvalidEndpoint, match=says("is not bound to", "connected there: call disconnect()")):
+            pull.unbind("tcp://127.0.0.1:1")
+
+
+@pytest.mark.parametrize("n", ["tcp://127.0.0.1:5555", None, 1.5, b"topic"])
+async def test_a_number_of_peers_that_is_none_is_shown(n: Any) -> None:
+    async with mq.Pub() as pub, mq.Radio() as radio:
+        for wait in (pub.wait_connected, lambda n: pub.wait_subscribed(b"", n), lambda n: radio.wait_joined(b"", n)):
+            with pytest.raises(TypeError, match=says("n is a number of peers", repr(n))):
+                await wait(n)
+
+
 # -- life --------------------------------------------------------------------------------------------------
 
 
@@ -120,6 +141,13 @@ async def test_with_in_place_of_async_with_is_named() -> None:
     push: Any = mq.Push()
     with pytest.raises(TypeError, match=says("async with mq.Push() as socket:", "this was 'with'")), push:
         pass
+
+
+async def test_forgotten_parentheses_are_named() -> None:
+    kind: Any = mq.Push
+    with pytest.raises(TypeError, match=says("async with mq.Push() as socket:", "parentheses")):
+        async with kind:
+            pass
 
 
 async def test_use_after_the_block_is_named() -> None:

@@ -11,6 +11,7 @@ from ..message import Message
 from ..options import OptionArguments
 from ..pipe import Pipe
 from ..reasons import REPLACED, SUBSCRIBER_GONE
+from ..socket import check_number
 from .overflow import Overflow
 
 
@@ -83,6 +84,7 @@ class Broadcast(FanOut):
     async def _until_wanted(self, wanted_by: Callable[[], int], n: int, doing: str) -> None:
         """Wait until ``wanted_by`` returns at least ``n``; it is asked again whenever a peer has asked for more."""
         self._check_open()
+        check_number(n)
         await trio.lowlevel.checkpoint()
         while wanted_by() < n:
             self._check_open()

@@ -319,7 +319,8 @@ class Receiver(Socket):
     def _single_frames(self, pipe: Pipe, batch: list[Message]) -> list[Message]:
         """Drop, and count, the messages of several frames."""
         single = [message for message in batch if type(message) is not list]
-        self._drop(pipe, len(batch) - len(single), one_frame_only(self.socket_type))
+        advice = "have the peer send all in one frame"
+        self._drop_mistaken(pipe, len(batch) - len(single), one_frame_only(self.socket_type), advice)
         return single
 
     def _sift(self, wanted: Callable[[Any], bool]) -> None:

@@ -235,7 +235,8 @@ class Rep(Notices, Sender, Overflow, Service, _InTurn, trio.abc.Channel[bytes]):
             # RFC 28: everything up to the empty frame is the way back.
             end = frames.index(DELIMITER) + 1 if DELIMITER in frames else 0
             if not end or end == len(frames):
-                self._drop(pipe, 1, NO_DELIMITER)
+                advice = "a Dealer puts an empty frame before the body, as in send_multipart([b'', body])"
+                self._drop_mistaken(pipe, 1, NO_DELIMITER, advice)
             else:
                 requests.append((pipe, frames[:end], message_of(frames[end:])))
         return requests

@@ -13,12 +13,14 @@ from unittest.mock import create_autospec
 
 import pytest
 import trio
+import zmq
 from trio.testing import MockClock
 
 import mq
 from mq import socket
 
 from ..conftest import married
+from ..interop.libzmq import libzmq
 
 
 @pytest.mark.parametrize(
@@ -133,6 +135,8 @@ def test_a_socket_of_no_type_is_told_to_be_one() -> None:
         ("Again", "trio.WouldBlock"),
         ("SNDMORE", "send_multipart"),
         ("RCVTIMEO", "trio.move_on_after"),
+        ("push", "write mq.Push"),
+        ("XPUb", "write mq.XPub"),
     ],
 )
 def test_a_name_of_pyzmq_in_the_module_leads_to_ours(name: str, advice: str) -> None:
@@ -157,6 +161,9 @@ def test_other_names_are_missing_as_they_always_are() -> None:
         (mq.Req, "timeout", "trio.fail_after(seconds)"),
         (mq.Sub, "subscribe", "call subscribe(topic)"),
         (mq.Pub, "zzz", "it has linger, send_hwm"),
+        (mq.Push, "connect", "call bind(endpoint) or connect(endpoint)"),
+        (mq.Push, "endpoint", "call bind(endpoint) or connect(endpoint)"),
+        (mq.Push, "options", "keyword arguments of their own, such as linger"),
     ],
 )
 def test_an_option_of_another_name_leads_to_ours(kind: Any, option: str, advice: str) -> None:
@@ -247,3 +254,17 @@ async def test_a_handler_that_is_not_async_is_told_so(deadline: None) -> None:
         nursery.start_soon(serve)
         assert b"this one returned b'x': write 'async def'" in await req.request(b"x")
         nursery.cancel_scope.cancel()
+
+
+async def test_requests_that_a_dealer_sends_without_an_empty_frame_are_said_once(
+    wire_endpoint: str, deadline: None, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with mq.Rep() as rep, libzmq(zmq.DEALER) as dealer:
+        dealer.connect(rep.bind(wire_endpoint))
+        await dealer.send(*[[b"no", b"delimiter"]] * 3)
+        await dealer.send([b"", b"right"])
+        assert await rep.receive() == b"right"
+        assert rep.statistics().dropped == {"requests without an empty frame before their body": 3}
+    (warning,) = _warnings(caplog)
+    assert warning.startswith("Rep dropped a message from ")
+    assert "a Dealer puts an empty frame before the body, as in send_multipart([b'', body])" in warning

@@ -112,7 +112,7 @@ SINGLES += [(mq.Channel, b"CHANNEL"), (mq.Gather, b"SCATTER")]
 
 @pytest.mark.parametrize(("kind", "other"), SINGLES)
 async def test_messages_of_several_frames_are_dropped_whole_and_counted(
-    wire_endpoint: str, kind: Any, other: bytes, deadline: None
+    wire_endpoint: str, kind: Any, other: bytes, deadline: None, caplog: pytest.LogCaptureFixture
 ) -> None:
     async with kind() as socket, raw_peer(socket.bind(wire_endpoint)) as raw:
         await raw.shake_hands(other)
@@ -121,6 +121,9 @@ async def test_messages_of_several_frames_are_dropped_whole_and_counted(
         assert [message[1] if isinstance(message, tuple) else message for message in got] == [b"one", b"two"]
         assert socket.statistics().dropped == {f"{socket.socket_type} takes messages of one frame only": 2}
         assert len(socket.statistics().peers) == 1
+    (said,) = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+    assert said.startswith(f"{kind.__name__} dropped a message from ")
+    assert said.endswith("takes messages of one frame only; have the peer send all in one frame")
 
 
 async def test_a_server_waits_while_the_queue_of_its_client_is_full(wire_endpoint: str, deadline: None) -> None:
