@@ -1,8 +1,9 @@
 """Is the peer still alive? PING after a silence, and an end to connections that answer nothing (RFC 37).
 
-A live peer must never be taken for dead. One whose inbox is full reads nothing and so answers no PING; that can
-only be when we sent it messages since we last heard from it. And while there are too
-many messages for us to receive, we read nothing.
+A live peer must never be taken for dead. A peer whose inbox is full reads nothing, so it does not answer a PING. Only
+messages of ours can have filled its inbox, so this is ruled out when the peer has answered a PING that followed the
+last of them. Anything else that the peer sends proves nothing: it may send without reading. And while there are too
+many messages for us to receive, we read nothing ourselves.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import trio
 
 from ..options import Options
 from ..pipe import Pipe
+from ..protocols.zmtp import Conversation
 from .parking import Seat
 from .reading import Reader
 from .stream import StreamLink
@@ -31,33 +33,31 @@ def begin(link: StreamLink, pipe: Pipe, options: Options, nursery: trio.Nursery)
             nursery.start_soon(_watch_time_to_live, link, seat)
 
     if options.heartbeat_interval is not None and link.connection.knows_heartbeats:
-        nursery.start_soon(_watch, link, pipe, options, options.heartbeat_interval)
+        nursery.start_soon(_watch, link, _Readings(link.connection, pipe), options, options.heartbeat_interval)
     link.reader.asked = asked
     asked()
 
 
 @trio.lowlevel.enable_ki_protection
-async def _watch(link: StreamLink, pipe: Pipe, options: Options, interval: float) -> None:
+async def _watch(link: StreamLink, readings: _Readings, options: Options, interval: float) -> None:
     """End ``link`` when its peer is silent for longer than the options allow."""
     patience = interval if options.heartbeat_timeout is None else options.heartbeat_timeout
     time_to_live = options.heartbeat_ttl or 0.0
     if time_to_live:  # the peer counts on a sign of life, however much it says itself
         interval = min(interval, time_to_live / 2)
     heard_before = 0
-    sent_before = 0
     asked: float | None = None
     while True:
         now = trio.current_time()
         if link.reader.heard != heard_before:
             heard_before = link.reader.heard
-            sent_before = pipe.messages_out
             asked = None
             ask = False
         else:
             overdue = asked is not None and now >= asked + patience
             unfinished = link.connection.unfinished
-            owes_an_answer = pipe.messages_out == sent_before and not pipe.in_flight
-            if overdue and not link.reader.stalled and (unfinished or owes_an_answer):
+            dead = unfinished or readings.complete or link.unanswered() >= patience
+            if overdue and not link.reader.stalled and dead:
                 if not await _still_silent(link.reader):
                     continue
                 half = f"; {unfinished}" if unfinished else ""
@@ -68,7 +68,40 @@ async def _watch(link: StreamLink, pipe: Pipe, options: Options, interval: float
                 asked = now
         if (ask or time_to_live) and not link.connection.output:
             link.ping(time_to_live)
+            readings.asked()
         await trio.sleep(interval if asked is None else min(interval, asked + patience - now))
+
+
+class _Readings:
+    """Which messages has the peer read for certain? Those that were written before a PING that it has answered."""
+
+    def __init__(self, connection: Conversation, pipe: Pipe) -> None:
+        self._connection = connection
+        self._pipe = pipe
+        self._read = pipe.messages_out
+        """The peer has read all messages up to this number."""
+        self._ping = 0
+        """The number of the PING whose answer is awaited; 0 if none is."""
+        self._before_ping = 0
+        """The number of messages that were written before that PING."""
+
+    def asked(self) -> None:
+        """A PING was added to the output."""
+        self._settle()
+        if not self._ping:
+            self._ping = self._connection.pings
+            self._before_ping = self._pipe.messages_out
+
+    @property
+    def complete(self) -> bool:
+        """The peer has read all messages, so its inbox cannot be full."""
+        self._settle()
+        return self._read == self._pipe.messages_out and not self._pipe.in_flight
+
+    def _settle(self) -> None:
+        if self._ping and self._connection.pongs >= self._ping:
+            self._read = self._before_ping
+            self._ping = 0
 
 
 async def _still_silent(reader: Reader) -> bool:

@@ -107,6 +107,10 @@ class StreamLink:
         patience = min(self._linger, self.connection.end_patience)
         await ending.drain(self._stream, patience, self._linger, self._pipe.progress or nobody)
 
+    def unanswered(self) -> float:
+        """Return for how many seconds the peer's kernel has not acknowledged bytes that were sent again; else 0."""
+        return self._stream.unanswered()
+
     def ping(self, time_to_live: float) -> None:
         """Ask the peer for a sign of life; it may drop us after ``time_to_live`` seconds of silence, 0 for never."""
         self.connection.ping(time_to_live)

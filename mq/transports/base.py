@@ -70,6 +70,13 @@ class Stream(Protocol):
         Still answers after the connection broke. Bytes that include overhead of the kernel are an upper bound.
         """
 
+    def unanswered(self) -> float:
+        """Return for how many seconds the peer's kernel has acknowledged nothing, if bytes were sent again; else 0.
+
+        A live kernel acknowledges even while its process reads nothing. This distinguishes a dead machine from a busy
+        process. It is 0 on systems that do not tell.
+        """
+
     def is_broken(self) -> bool:
         """Return whether the connection broke since the last call. Needed after the peer has ended its side."""
 

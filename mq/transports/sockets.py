@@ -35,7 +35,30 @@ if sys.platform == "linux":
             return None
         return int(size)
 
+    _TCP_INFO = struct.Struct("=xxB5x 36xI8xI8xI")
+    """Of struct tcp_info: retransmits, and the ages of the last sent data and acknowledgement [ms]; round trip [us]."""
+
+    def _unanswered(sock: socket.socket) -> float:
+        """Return for how many seconds nothing was acknowledged, if a segment was sent again in vain since; else 0.
+
+        A kernel whose receive buffer is full acknowledges each segment that is sent again, but takes none.
+        """
+        try:
+            info = sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _TCP_INFO.size)
+            retransmits, sent, acknowledged, round_trip = _TCP_INFO.unpack(info)
+        except (OSError, struct.error):  # no TCP, or an old kernel
+            return 0.0
+        in_vain = retransmits and acknowledged - _TICK > sent > _TICK + 2 * round_trip / 1000
+        return acknowledged / 1000 if in_vain else 0.0
+
+    _TICK = 20
+    """Milliseconds that two of these ages may differ although they are of the same moment."""
+
 else:
+
+    def _unanswered(sock: socket.socket) -> float:
+        """Return 0: there is no call for it that all these systems share."""
+        return 0.0
 
     def _in_send_buffer(sock: socket.socket) -> int | None:
         """Return None: there is no call for it that all these systems share."""
@@ -102,6 +125,9 @@ class SocketStream:
         if size and self._ended and not self.acknowledges_for_process:
             return size - 1  # the FIN
         return size
+
+    def unanswered(self) -> float:
+        return 0.0 if self.acknowledges_for_process else _unanswered(self._sock)
 
     def is_broken(self) -> bool:
         return self._sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) != 0

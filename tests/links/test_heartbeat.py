@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import ctypes
+import socket
+import struct
+import sys
 import time
 from typing import Any
 
@@ -12,9 +16,11 @@ import zmq
 import mq
 
 from ..conftest import married, next_event, until
+from ..interop.libzmq import libzmq
 from ..protocols.wire import command, frame, opening
 from .raw import heartbeats, raw_peer, raw_server
 
+SO_ATTACH_FILTER = 26
 BEAT = 0.02
 FAST: dict[str, Any] = {"heartbeat_interval": BEAT, "heartbeat_timeout": BEAT * 10}
 LONG_ENOUGH = 15
@@ -197,6 +203,68 @@ async def test_a_task_that_holds_up_its_own_run_costs_no_live_peer_its_connectio
         nothing_ended(events)
 
 
+async def test_messages_that_were_sent_with_the_last_step_of_the_handshake_may_still_be_unread(
+    wire_endpoint: str, deadline: None
+) -> None:
+    """They were sent before the watch had its first look."""
+    push = mq.Push(**FAST)
+    async with push, raw_peer(push.bind(wire_endpoint)) as raw, push.monitor() as events:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(push.send, b"sent at once")
+            await raw.shake_hands(b"PULL")
+        await heartbeats(LONG_ENOUGH, BEAT)
+        nothing_ended(events)
+
+
+async def test_a_peer_that_talks_may_have_read_nothing(wire_endpoint: str, deadline: None) -> None:
+    """A worker with a full inbox sends a result, and then works on the next task for long."""
+    async with mq.Dealer(**FAST) as dealer, dealer.monitor() as events, raw_peer(dealer.bind(wire_endpoint)) as raw:
+        await raw.shake_hands(b"DEALER")
+        await dealer.wait_connected()
+        for _ in range(3):
+            await dealer.send(b"a task")
+        await raw.say(frame(b"a result"))
+        assert await dealer.receive() == b"a result"
+        await heartbeats(LONG_ENOUGH, BEAT)
+        nothing_ended(events)
+        assert await raw.hear_frame() == (0, b"a task")
+
+
+async def test_a_peer_that_has_answered_behind_the_last_message_is_let_go_when_it_stops(
+    wire_endpoint: str, deadline: None
+) -> None:
+    async with mq.Pair(**FAST) as pair, pair.monitor() as events, raw_peer(pair.bind(wire_endpoint)) as raw:
+        await raw.shake_hands(b"PAIR")
+        await pair.send(b"a message")
+        assert await raw.hear_frame() == (0, b"a message")
+        await raw.answer_ping()
+        await raw.hear_end()
+        assert "heartbeat: nothing received" in (await next_event(events, mq.Disconnected)).reason
+
+
+async def test_a_pong_from_before_a_message_proves_nothing_about_it(wire_endpoint: str, deadline: None) -> None:
+    async with mq.Pair(**FAST) as pair, pair.monitor() as events, raw_peer(pair.bind(wire_endpoint)) as raw:
+        await raw.shake_hands(b"PAIR")
+        assert await raw.hear_frame() == (4, b"\x04PING\x00\x00")
+        await pair.send(b"sent between PING and PONG")
+        await raw.say(b"\x04\x05\x04PONG")
+        await heartbeats(LONG_ENOUGH, BEAT)
+        nothing_ended(events)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells, and has this filter")
+async def test_a_peer_whose_kernel_is_dead_is_let_go_although_it_was_sent_messages(deadline: None) -> None:
+    """A filter drops all packets to the peer, as a cable that was cut does."""
+    async with mq.Pair(**FAST) as pair, pair.monitor() as events, raw_peer(pair.bind("tcp://127.0.0.1:*")) as raw:
+        await raw.shake_hands(b"PAIR")
+        await pair.wait_connected()
+        nothing = ctypes.create_string_buffer(struct.pack("HBBI", 0x06, 0, 0, 0))  # BPF: return 0 bytes
+        program = struct.pack("HL", 1, ctypes.addressof(nothing))
+        raw.stream.socket.setsockopt(socket.SOL_SOCKET, SO_ATTACH_FILTER, program)
+        await pair.send(b"a message")
+        assert "heartbeat: nothing received" in (await next_event(events, mq.Disconnected)).reason
+
+
 # -- time to live ------------------------------------------------------------------------------------------
 
 
@@ -332,6 +400,18 @@ async def test_libzmq_answers_when_it_is_asked(
         nothing_ended(events)
         pair_of_libzmq.send(b"hello")
         assert await pair.receive() == b"hello"
+
+
+async def test_libzmq_that_is_slow_is_kept(wire_endpoint: str, deadline: None) -> None:
+    async with libzmq(zmq.PULL, RCVHWM=1, RCVBUF=65536) as theirs, mq.Push(**FAST) as push, push.monitor() as events:
+        push.connect(theirs.bind(wire_endpoint))
+        await push.wait_connected()
+        for _ in range(60):
+            await push.send(bytes(10_000))
+        for _ in range(60):
+            await theirs.receive()
+            await trio.sleep(0.01)
+        nothing_ended(events)
 
 
 async def test_libzmq_with_a_time_to_live_is_kept_as_long_as_it_lives(

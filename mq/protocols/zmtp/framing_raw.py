@@ -13,6 +13,7 @@ class RawConnection:
 
     knows_heartbeats = False
     undecided = False
+    pings = pongs = 0
     half_open = True
     end_patience = 1.0  # a peer that speaks no ZMTP may well stay when we have ended our side
     space: memoryview | None = None
