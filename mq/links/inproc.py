@@ -7,6 +7,7 @@ connecting side and outlive the binding one: what that had not received waits th
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from functools import partial
 from threading import get_ident
@@ -305,6 +306,7 @@ class Connecter(End):
 
 
 EXCHANGE: Exchange[Binder, Connecter] = Exchange()
+os.register_at_fork(after_in_child=EXCHANGE.forget_all)
 
 
 def _misfit(ours: str, theirs: str) -> str:

@@ -46,6 +46,12 @@ class Exchange(Generic[B, C]):
                 self.waiting.setdefault(name, []).append(connecter)
             return binder
 
+    def forget_all(self) -> None:
+        """Begin anew in a forked child: all these sockets are the parent's, and so may be the lock."""
+        self.lock = threading.RLock()
+        self.bound.clear()
+        self.waiting.clear()
+
     def unbind(self, name: str, binder: B) -> None:
         """Free ``name``, if it is ``binder``'s."""
         with self.lock:

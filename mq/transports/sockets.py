@@ -16,6 +16,7 @@ import trio
 from ..errors import BindError
 from ..options import Options
 from . import alone, shortage, socket_options
+from .ownership import own
 
 _GATHER_LIMIT = 64
 """Buffers offered to the kernel at once: more than it takes, and few enough to be offered again and again."""
@@ -74,6 +75,7 @@ class SocketStream:
     """A connected stream socket."""
 
     def __init__(self, sock: socket.socket, peer: str) -> None:
+        own(sock)
         sock.setblocking(False)
         self.peer = peer
         self.read_nowait: Callable[[int], bytes] = sock.recv
@@ -146,6 +148,7 @@ class SocketListener:
         describe: Callable[[socket.socket], str],
         on_close: Callable[[], None] | None = None,
     ) -> None:
+        own(sock)
         sock.setblocking(False)
         self.endpoint = endpoint
         self._sock = sock
@@ -188,6 +191,7 @@ def close(sock: socket.socket) -> bool:
 
 async def connect(sock: socket.socket, address: object, peer: str) -> SocketStream:
     """Connect ``sock`` to ``address``, or close it and raise OSError."""
+    own(sock)
     sock.setblocking(False)
     try:
         try:

@@ -153,6 +153,121 @@ def test_a_forked_child_is_told_of_the_fork_and_harms_its_parent_in_nothing(endp
         assert "open a new one here" in complaint
 
 
+GIVE_BACK = """
+    import os, socket, trio, mq
+    from mq import endpoint as endpoints
+
+    def sockets_now():
+        found = set()
+        for each in os.listdir("/proc/self/fd"):
+            try:
+                link = os.readlink("/proc/self/fd/" + each)
+            except OSError:
+                continue
+            if link.startswith("socket:"):
+                found.add(link)
+        return found
+
+    def is_listening(endpoint):
+        where = endpoints.parse(endpoint)
+        if isinstance(where, endpoints.Tcp):
+            sock, address = socket.socket(), (where.host, where.port)
+        else:
+            sock, address = socket.socket(socket.AF_UNIX), where.path
+        with sock:
+            return sock.connect_ex(address) == 0
+
+    async def main():
+        # Nobody accepts at this address, so that an attempt to connect to it stays under way.
+        full = socket.create_server(("127.0.0.1", 0), backlog=0)
+        filler = [socket.socket() for _ in range(4)]
+        for each in filler:
+            each.setblocking(False)
+            each.connect_ex(full.getsockname())
+        before = sockets_now()
+        async with mq.Pair() as one:
+            endpoint = one.bind({endpoint!r})
+            async with mq.Pair() as other, mq.Push() as attempt:
+                attempt.connect("tcp://127.0.0.1:%d" % full.getsockname()[1])
+                other.connect(endpoint)
+                await one.wait_connected()
+                await other.wait_connected()
+                known = sockets_now() - before
+                assert len(known) >= 3, known
+                ask, answer = os.pipe()
+                wait, end = os.pipe()
+                child = os.fork()
+                if not child:
+                    os.close(end)
+                    os.write(answer, b"%03d" % len(sockets_now() & known))
+                    os.read(wait, 1)
+                    os._exit(0)
+                os.close(wait)
+                print("the child has", int(os.read(ask, 3)), "of them")
+                await one.send(b"the connection lives")
+                assert await other.receive() == b"the connection lives"
+                assert is_listening(endpoint)
+            with trio.fail_after(10):
+                while one.statistics().peers:
+                    await trio.sleep(0.001)
+            print("the connection has ended")
+        assert not is_listening(endpoint)
+        print("nobody listens")
+        os.write(end, b"x")
+        assert os.waitpid(child, 0)[1] == 0
+
+    trio.run(main)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="looks at its descriptors in /proc")
+def test_a_forked_child_gives_back_the_sockets_of_its_parent(wire_endpoint: str) -> None:
+    script = textwrap.dedent(GIVE_BACK).format(endpoint=wire_endpoint)
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=30, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines() == ["the child has 0 of them", "the connection has ended", "nobody listens"]
+
+
+def test_the_names_of_inproc_are_free_in_a_forked_child_and_nothing_of_it_reaches_the_parent() -> None:
+    script = textwrap.dedent("""
+        import os, threading, trio, mq
+
+        async def parent():
+            async with mq.Pair() as bound, mq.Pair() as waiting:
+                bound.bind("inproc://taken")
+                waiting.connect("inproc://awaited")
+                child = os.fork()
+                if not child:
+                    # The fork has come in the midst of a run, which goes on here too: another thread has none.
+                    thread = threading.Thread(target=trio.run, args=[talk])
+                    thread.start()
+                    thread.join()
+                    os._exit(0 if talked else 1)
+                assert os.waitpid(child, 0)[1] == 0
+                assert not bound.statistics().peers
+                await trio.sleep(0)
+                with trio.move_on_after(0):
+                    await waiting.receive()
+                assert not waiting.statistics().peers[0].connected
+
+        talked = []
+
+        async def talk():
+            for name in ("inproc://taken", "inproc://awaited"):
+                with trio.fail_after(10):
+                    async with mq.Pair() as one, mq.Pair() as other:
+                        one.connect(name)
+                        other.bind(name)
+                        await one.send(b"within the child")
+                        assert await other.receive() == b"within the child"
+            talked.append(True)
+
+        trio.run(parent)
+    """)
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=30, check=False)
+    assert done.returncode == 0, done.stderr
+
+
 async def test_a_forked_child_may_open_its_own_socket_and_talk_to_its_parent(
     wire_endpoint: str, deadline: None
 ) -> None:
