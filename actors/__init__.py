@@ -2,6 +2,7 @@
 
 from actors.errors import (
     ActorDied,
+    CallCycle,
     ChildExists,
     ChildRunning,
     Error,
@@ -37,7 +38,7 @@ from actors.values.reasons import (
 from actors.values.spec import Backoff, Child, Supervisor
 
 __all__ = [
-    "Actor", "ActorDied", "Backoff", "Child", "ChildExists", "ChildInfo", "ChildRunning", "Counts",
+    "Actor", "ActorDied", "Backoff", "CallCycle", "Child", "ChildExists", "ChildInfo", "ChildRunning", "Counts",
     "Crashed", "Down", "Error", "Exited", "Killed", "Lost", "NoSuchChild", "Normal", "Pipeline",
     "PipelineError", "Progress", "Reason", "Ref", "RemoteError", "RemoteTraceback", "Report",
     "RestartsExhausted", "Root", "Shutdown", "Signal", "SpecError", "Stage", "StartFailed",

@@ -4,8 +4,15 @@ Nothing here is fit for strangers: the carrier only ever reads from inproc and f
 directory.
 """
 
+import copyreg
+import io
 import pickle
-from typing import Any
+import threading
+from collections import ChainMap
+from collections.abc import Mapping, Sequence
+from typing import Any, NoReturn
+
+import trio
 
 from actors.values import messages
 from actors.values.messages import Message
@@ -33,11 +40,75 @@ def decode(frames: list[bytes]) -> tuple[Message, list[bytes]]:
 
 
 def pack(value: object) -> list[bytes]:
-    """Pickle a value; large buffers (arrays, PickleBuffer) become frames of their own."""
+    """Pickle a value; large buffers (arrays, PickleBuffer) become frames of their own.
+
+    Raises TypeError for what belongs to one Trio run or one thread, and what pickle raises.
+    """
     buffers: list[pickle.PickleBuffer] = []
-    body = pickle.dumps(value, protocol=5, buffer_callback=buffers.append)
+    file = io.BytesIO()
+    _Pickler(file, 5, buffer_callback=buffers.append).dump(value)
     # A frame is bytes: inproc hands it over as it is, and the sender may go on writing to its buffer.
-    return [body, *(bytes(buffer.raw()) for buffer in buffers)]
+    return [file.getvalue(), *(bytes(buffer.raw()) for buffer in buffers)]
+
+
+def pack_arguments(
+    receiver: str, args: tuple[Any, ...], kwargs: Mapping[str, Any], names: Sequence[str] = ()
+) -> list[bytes]:
+    """Pickle the arguments of a message or a constructor. Raises TypeError, which names the one that cannot travel.
+
+    `names`: those of the positional parameters, where they are known.
+    """
+    try:
+        return pack((args, kwargs))
+    except Exception as error:
+        called = [names[n] if n < len(names) else str(n + 1) for n in range(len(args))]
+        for name, value in (*zip(called, args, strict=True), *kwargs.items()):
+            if not _travels(value):
+                raise TypeError(f"argument {name} of {receiver} cannot travel to an actor: {error}") from error
+        raise
+
+
+def _travels(value: object) -> bool:
+    try:
+        pack(value)
+    except Exception:
+        return False
+    return True
+
+
+CURES: dict[type[Any], str] = {
+    **dict.fromkeys(
+        (trio.MemorySendChannel, trio.MemoryReceiveChannel),
+        "a memory channel belongs to its Trio run; use a message or a stream of an actor instead",
+    ),
+    **dict.fromkeys(
+        (trio.Event, trio.Lock, trio.StrictFIFOLock, trio.Condition, trio.Semaphore, trio.CapacityLimiter),
+        "it belongs to its Trio run; keep it in one actor, and let others call that actor",
+    ),
+    **dict.fromkeys(
+        (trio.CancelScope, trio.Nursery, trio.lowlevel.Task, trio.lowlevel.TrioToken),
+        "it belongs to its Trio run; start and cancel tasks inside the actor",
+    ),
+    **dict.fromkeys(
+        (trio.SocketStream, trio.SocketListener, trio.SSLStream, trio.Process, trio.StapledStream,
+         trio.socket.SocketType),
+        "it belongs to its Trio run; open it inside the actor",
+    ),
+    **dict.fromkeys(
+        (type(threading.Lock()), type(threading.RLock()), threading.Event, threading.Condition,
+         threading.Semaphore, threading.BoundedSemaphore, threading.Barrier, threading.Thread),
+        "it belongs to its process; keep it in one actor, and let others call that actor",
+    ),
+}  # fmt: skip
+"""What cannot travel, though pickle would copy some of it without a word; and what to do instead."""
+
+
+def _refuse(value: object) -> NoReturn:
+    raise TypeError(f"{type(value).__name__} cannot travel: {CURES[type(value)]}")
+
+
+class _Pickler(pickle.Pickler):
+    dispatch_table: Any = ChainMap(dict.fromkeys(CURES, _refuse), copyreg.dispatch_table)  # noqa: RUF012
 
 
 def unpack(payload: list[bytes]) -> Any:

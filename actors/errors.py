@@ -102,6 +102,28 @@ class PipelineError(Error):
         return f"{self.stage} failed on item {self.index} ({reprlib.repr(self.item)}): {self.why}"
 
 
+class CallCycle(Error):
+    """The call could never end: it was made, perhaps by way of others, by the very message its actor is handling.
+
+    `names` are the actors from the first caller to the one that was called again.
+    """
+
+    def __init__(self, names: Sequence[str]) -> None:
+        super().__init__(tuple(names))
+        self.names = tuple(names)
+
+    def __str__(self) -> str:
+        if len(self.names) == 2:
+            return (
+                f"{self.names[0]} calls itself and would wait for ever, as it handles one message at a time: await "
+                "the method directly (self.method()), cast with tell, or mark the called method @actors.concurrent"
+            )
+        return (
+            f"the calls {' -> '.join(self.names)} stand in a circle and would wait for ever, as each actor handles one "
+            "message at a time: cast with tell somewhere, or mark the last called method @actors.concurrent"
+        )
+
+
 class RemoteError(Error):
     """Stands for an exception whose own type could not travel; `kind` is that type's name."""
 

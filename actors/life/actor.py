@@ -5,26 +5,44 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar, overload
 
 import trio
 
 from actors.nodes import references
 from actors.nodes.references import Ref
+from actors.values.messages import Context, Target
 from actors.values.reasons import Normal, Reason
 
 if TYPE_CHECKING:
     from actors.nodes.node import Node
-    from actors.values.messages import Context
 
+T = TypeVar("T")
 F = TypeVar("F", bound=Callable[..., Any])
-HOOKS = ("started", "stopping", "find")
+HOOKS = ("started", "stopping")
 
 
 def concurrent(method: F) -> F:
     """Mark a message that may run beside others: it does not wait for its turn and keeps nobody waiting."""
     method.__concurrent__ = True  # type: ignore[attr-defined]
     return method
+
+
+class _yielding(Generic[T]):
+    """A property that an attribute of the user's own of the same name replaces."""
+
+    def __init__(self, get: Callable[[Any], T]) -> None:
+        self._get = get
+        self.__doc__ = get.__doc__
+
+    @overload
+    def __get__(self, actor: None, owner: type) -> _yielding[T]: ...
+
+    @overload
+    def __get__(self, actor: object, owner: type) -> T: ...
+
+    def __get__(self, actor: object, owner: type) -> T | _yielding[T]:
+        return self if actor is None else self._get(actor)
 
 
 class Actor:
@@ -41,19 +59,25 @@ class Actor:
     task of `self.nursery` crashes the actor and its supervisor decides.
     """
 
-    messages: ClassVar[dict[str, bool]] = {}  # name -> is it a stream?
-    _life: Life
+    __actor_messages__: ClassVar[dict[str, bool | None]] = {}  # name -> is it a stream? None: not async
+    _actor_life: Life
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
-        cls.messages = {
-            name: inspect.isasyncgenfunction(method)
+        own = {
+            name: method
             for name, method in inspect.getmembers(cls, inspect.isfunction)
-            if not name.startswith("_") and name not in HOOKS and _is_async(method)
+            if not name.startswith("_") and name not in HOOKS and method is not getattr(Actor, name, None)
         }
-        taken = sorted(name for name in cls.messages if name in RESERVED)
+        cls.__actor_messages__ = {
+            name: inspect.isasyncgenfunction(method) if _is_async(method) else None for name, method in own.items()
+        }
+        taken = sorted(name for name in own if name in RESERVED and _is_async(own[name]))
         if taken:
-            raise TypeError(f"{cls.__name__}: references use {', '.join(taken)} themselves; choose another name")
+            raise TypeError(
+                f"{cls.__name__} cannot have a message called {', '.join(taken)}: references have an attribute of "
+                "that name; choose another name"
+            )
 
     async def started(self) -> None:
         """Get ready: open files, start tasks in `self.nursery`. The supervisor waits for this to return."""
@@ -61,28 +85,28 @@ class Actor:
     async def stopping(self) -> None:
         """Clean up. No further message will come; the nursery's tasks are cancelled afterwards."""
 
-    @property
+    @_yielding
     def ref(self) -> Ref[Any]:
         """The reference to this actor, to hand to others."""
-        return self._life.ref
+        return self._actor_life.ref
 
-    @property
+    @_yielding
     def name(self) -> str:
         """Its path in the tree, such as "root/bank/ann"."""
-        return self._life.context.name
+        return self._actor_life.context.name
 
-    @property
+    @_yielding
     def nursery(self) -> trio.Nursery:
         """For tasks beside the messages; they live as long as the actor, and crash it when they raise."""
-        return self._life.nursery
+        return self._actor_life.nursery
 
     def stop(self) -> None:
         """End after the current message, as a clean exit; messages still waiting find their actor dead."""
-        self._life.stop()
+        self._actor_life.stop()
 
     async def find(self, path: str) -> Ref[Any]:
         """The actor called "name" or "supervisor/name": a sibling first, then upwards. Raises NoSuchChild."""
-        return await self._life.find(path)
+        return await self._actor_life.find(path)
 
 
 def _is_async(method: Any) -> bool:
@@ -100,7 +124,7 @@ class Life:
     def __init__(self, context: Context, node: Node) -> None:
         self.context = context
         self.node = node
-        self.messages: dict[str, bool] = {}
+        self.messages: dict[str, bool | None] = {}
         self.stopped = False
         self.ending: Reason | None = None
         self._hear_stop: list[Callable[[], None]] = []
@@ -108,7 +132,8 @@ class Life:
     @property
     def ref(self) -> Ref[Any]:
         me = self.context
-        return Ref(me.name, me.uid, me.generation, me.lineage, me.board, self.messages, self.node)
+        target = Target(me.name, me.uid, me.generation, me.lineage, me.board, self.messages)
+        return Ref(target, self.node)
 
     async def find(self, path: str) -> Ref[Any]:
         me = self.context
@@ -141,10 +166,15 @@ class Life:
             self._hear_stop.remove(hear)
 
 
+def messages_of(cls: type[Actor]) -> dict[str, bool | None]:
+    """The public methods of an actor class: is it a stream? None for one that is not async, and so no message."""
+    return cls.__actor_messages__
+
+
 def born(cls: type[Actor], args: tuple[Any, ...], kwargs: dict[str, Any], life: Life) -> Actor:
     """Make an actor that knows itself already in its `__init__`."""
     actor = cls.__new__(cls, *args, **kwargs)
-    actor._life = life
-    life.messages = cls.messages
+    actor._actor_life = life
+    life.messages = messages_of(cls)
     cls.__init__(actor, *args, **kwargs)
     return actor

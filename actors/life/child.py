@@ -83,7 +83,7 @@ async def _start(payload: list[bytes], life: Life) -> Actor | None:
 async def _serve(actor: Actor, life: Life, say: Callable[[Message], None]) -> None:
     me, node = life.context, life.node
     async with scopes.open_nursery() as handlers:
-        mailbox = Mailbox(actor, node, me.uid, me.generation, me.capacity, handlers)
+        mailbox = Mailbox(actor, node, me.name, me.uid, me.generation, me.capacity, handlers)
         node.mailboxes[me.uid] = mailbox
         try:
             with life.when_stopped(mailbox.close):

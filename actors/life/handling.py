@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Any
 import trio
 
 from actors.codec import pack
-from actors.errors import UnknownMessage
+from actors.errors import CallCycle, UnknownMessage
+from actors.life.actor import Actor, messages_of
 from actors.nodes.streams import Streaming
+from actors.nodes.turns import Turn, turn
 from actors.values.failure import Failure
 from actors.values.messages import Address, Call, Cast, Raised, Reply, Room
 
 if TYPE_CHECKING:
-    from actors.life.actor import Actor
     from actors.nodes.node import Node
 
 
@@ -57,10 +58,11 @@ class Mailbox:
     """
 
     def __init__(
-        self, actor: Actor, node: Node, uid: str, generation: int, capacity: int, nursery: trio.Nursery
+        self, actor: Actor, node: Node, name: str, uid: str, generation: int, capacity: int, nursery: trio.Nursery
     ) -> None:
         self.generation = generation
         self._actor = actor
+        self._name = name
         self._node = node
         self._uid = uid
         self._nursery = nursery
@@ -69,9 +71,13 @@ class Mailbox:
         self._queue: deque[tuple[Call | Cast, list[bytes]]] = deque()
         self._reader: trio.lowlevel.Task | None = None
         self._closed = False
-        self._concurrent = {
-            name for name in actor.messages if getattr(getattr(actor, name), "__concurrent__", False)
+        # Looked up at the class: an attribute of the same name is the actor's own business.
+        self._methods: dict[str, Callable[..., Any]] = {
+            name: getattr(type(actor), name).__get__(actor)
+            for name, streamed in messages_of(type(actor)).items()
+            if streamed is not None
         }
+        self._concurrent = {name for name, one in self._methods.items() if getattr(one, "__concurrent__", False)}
 
     def put(self, message: Call | Cast, payload: list[bytes]) -> None:
         """Let a message wait; one for a concurrent method begins at once."""
@@ -82,11 +88,23 @@ class Mailbox:
             self._expect(message)
             self._nursery.start_soon(self._beside, message, payload, name=message.method)
             return
+        if isinstance(message, Call) and message.chain and self._calls_back(message):
+            return
         self._queue.append((message, payload))
         self._expect(message)
         if self._reader is not None:
             reader, self._reader = self._reader, None
             trio.lowlevel.reschedule(reader)
+
+    def _calls_back(self, call: Call) -> bool:
+        """Refuse a call for whose answer this very actor waits, before it can be ready for it."""
+        names = [name for _, _, name in call.chain]
+        for at, (uid, generation, name) in enumerate(call.chain):
+            if uid == self._uid and generation == self.generation:
+                self._make_room(call.caller)
+                self._node.tell(call.caller, Raised(call.id, Failure.of(CallCycle([*names[at:], name]))))
+                return True
+        return False
 
     def _expect(self, message: Call | Cast) -> None:
         if isinstance(message, Call):
@@ -106,6 +124,9 @@ class Mailbox:
     async def serve(self) -> None:
         """Handle messages until closed. A cast that raises comes out of here."""
         since_yield = 0
+        task = trio.lowlevel.current_task()
+        beside = frozenset((self._nursery, self._actor.nursery))
+        me = (self._uid, self.generation, self._name)
         while not self._closed:
             if not self._queue:
                 self._reader = trio.lowlevel.current_task()
@@ -120,8 +141,10 @@ class Mailbox:
             message, payload = self._queue.popleft()
             self._make_room(message.caller)
             if isinstance(message, Cast):
+                turn.set(Turn(task, beside, (me,)))
                 await self._cast(message, payload)
             else:
+                turn.set(Turn(task, beside, (*message.chain, me)))
                 await self._call(message, payload)
 
     def _abort(self, _raise_cancel: Callable[[], Any]) -> trio.lowlevel.Abort:
@@ -137,16 +160,19 @@ class Mailbox:
             self._taken[sender] = taken
 
     def _method(self, name: str) -> Callable[..., Any]:
-        if name not in self._actor.messages:
-            raise UnknownMessage(f"{self._actor.name} has no message {name!r}")
-        method: Callable[..., Any] = getattr(self._actor, name)
-        return method
+        try:
+            return self._methods[name]
+        except KeyError:
+            raise UnknownMessage(f"{type(self._actor).__name__} has no message {name!r}") from None
 
     async def _cast(self, cast: Cast, payload: list[bytes]) -> None:
         args, kwargs = self._node.unpack(payload)
         await self._method(cast.method)(*args, **kwargs)
 
     async def _beside(self, message: Call | Cast, payload: list[bytes]) -> None:
+        # It takes no turn: those wait that waited for it, and its own actor does not.
+        chain = message.chain if isinstance(message, Call) else ()
+        turn.set(Turn(trio.lowlevel.current_task(), frozenset((self._nursery, self._actor.nursery)), chain))
         if isinstance(message, Cast):
             await self._cast(message, payload)
         else:
@@ -185,6 +211,7 @@ class Mailbox:
             del self._node.serving[call.id]
 
     async def _stream(self, call: Call, streaming: Streaming, generator: Any) -> None:
+        turn.set(Turn(trio.lowlevel.current_task(), frozenset((self._nursery, self._actor.nursery)), call.chain))
         try:
             await streaming.run(generator)
         finally:

@@ -15,6 +15,7 @@ from actors.codec import decode, encode, unpack
 from actors.nodes import references
 from actors.nodes.peers import Answer, Peer, Waiting
 from actors.nodes.references import Ref
+from actors.nodes.turns import waiting
 from actors.protocols.presence import Board, News
 from actors.values.messages import (
     Address,
@@ -33,6 +34,7 @@ from actors.values.messages import (
     Raised,
     Reply,
     Room,
+    Target,
     Up,
     Watch,
 )  # fmt: skip
@@ -80,7 +82,7 @@ class Node:
 
     # -- calling
 
-    async def meet(self, target: Ref[Any]) -> Peer:
+    async def meet(self, target: Target) -> Peer:
         """Learn how an actor is, and hear of it from now on. Raises ActorDied if it is down for good."""
         if not self.open:
             raise trio.ClosedResourceError(f"the block in which {target.name} was reached has ended")
@@ -94,7 +96,7 @@ class Node:
             raise peer.died(peer.final)
         return peer
 
-    async def _reach(self, target: Ref[Any]) -> Peer:
+    async def _reach(self, target: Target) -> Peer:
         """Wait until the actor serves and its mailbox has room for one more message, which is then taken."""
         peer = self._peers.get(target.uid)
         if peer is None or not peer.known or not self.open:
@@ -112,13 +114,13 @@ class Node:
         peer.room -= 1
         return peer
 
-    async def call(self, target: Ref[Any], method: str, payload: list[bytes]) -> Any:
+    async def call(self, target: Target, method: str, payload: list[bytes]) -> Any:
         """Send a call and wait for its answer; being cancelled cancels it over there."""
         peer = await self._reach(target)
         id, answer = next(self._ids), Answer()
         peer.waiting[id] = self._questions[id] = answer
         try:
-            self.send(peer.node, Call(id, peer.uid, peer.generation, method, self.address), payload)
+            self.send(peer.node, Call(id, peer.uid, peer.generation, method, self.address, 0, waiting()), payload)
             message, result = await answer.wait()
         except trio.Cancelled:
             self.tell(peer.node, Cancel(id))
@@ -130,20 +132,20 @@ class Node:
             raise message.failure.exception()
         return self.unpack(result)
 
-    async def cast(self, target: Ref[Any], method: str, payload: list[bytes]) -> None:
+    async def cast(self, target: Target, method: str, payload: list[bytes]) -> None:
         """Send a message that has no answer; returns once the mailbox has room for it."""
         await trio.lowlevel.checkpoint_if_cancelled()
         peer = await self._reach(target)
         self.send(peer.node, Cast(peer.uid, peer.generation, method, self.address), payload)
 
     async def stream(
-        self, target: Ref[Any], method: str, payload: list[bytes], window: int, make: Callable[[Peer, int], Waiting]
+        self, target: Target, method: str, payload: list[bytes], window: int, make: Callable[[Peer, int], Waiting]
     ) -> None:
         """Ask for a stream; `make` gets the peer and the call's id and returns the object that hears the items."""
         peer = await self._reach(target)
         id = next(self._ids)
         peer.waiting[id] = self._questions[id] = make(peer, id)
-        self.send(peer.node, Call(id, peer.uid, peer.generation, method, self.address, window), payload)
+        self.send(peer.node, Call(id, peer.uid, peer.generation, method, self.address, window, waiting()), payload)
 
     def hang_up(self, peer: Peer, id: int, cancel: bool = True) -> None:
         """Hear no more answers to this call."""

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any, Generic, NoReturn, TypeVar, cast
 
 import trio
 
-from actors.codec import pack
+from actors.codec import pack_arguments
 from actors.errors import NoSuchChild, UnknownMessage
 from actors.nodes.streams import Stream
-from actors.values.messages import Address, Down, Lineage
+from actors.values.messages import Address, Down, Lineage, Target
 from actors.values.reasons import Reason
 
 if TYPE_CHECKING:
@@ -59,25 +59,16 @@ class Ref(Generic[A_co]):
     as the actor's class, for calls and streams checked to the last argument.
     """
 
-    __slots__ = ("__weakref__", "_node", "board", "generation", "lineage", "messages", "name", "uid")
+    __slots__ = ("__weakref__", "_node", "_target")
 
-    def __init__(
-        self,
-        name: str,
-        uid: str,
-        generation: int,
-        lineage: Lineage,
-        board: Address,
-        messages: dict[str, bool],
-        node: Node | None = None,
-    ) -> None:
-        self.name = name
-        self.uid = uid
-        self.generation = generation  # the latest that its supervisor had announced when this was made
-        self.lineage = lineage
-        self.board = board
-        self.messages = messages  # name -> is it a stream?
+    def __init__(self, target: Target, node: Node | None = None) -> None:
+        self._target = target
         self._node = node
+
+    @property
+    def name(self) -> str:
+        """Its path in the tree, such as "root/bank/ann"."""
+        return self._target.name
 
     @property
     def typed(self) -> A_co:
@@ -85,14 +76,21 @@ class Ref(Generic[A_co]):
         return cast(A_co, self)
 
     def __getattr__(self, name: str) -> Method:
-        try:
-            streamed = self.messages[name]
-        except KeyError:
+        streamed = self._target.messages.get(name)
+        if streamed is None:
             self._unknown(name)
         return Method(self, name, streamed)
 
     def _unknown(self, name: str) -> NoReturn:
-        raise UnknownMessage(f"{self.name} has no message {name!r}; it has {', '.join(sorted(self.messages))}")
+        messages = self._target.messages
+        if name in messages:
+            raise UnknownMessage(f"{self.name}.{name} is not a message, as it is not async: write async def {name}")
+        known = ", ".join(sorted(name for name, streamed in messages.items() if streamed is not None))
+        raise UnknownMessage(f"{self.name} has no message {name!r}; it has {known}")
+
+    def __dir__(self) -> list[str]:
+        messages = (name for name, streamed in self._target.messages.items() if streamed is not None)
+        return sorted({*super().__dir__(), *messages})
 
     @asynccontextmanager
     async def monitor(self) -> AsyncIterator[trio.MemoryReceiveChannel[Down]]:
@@ -101,7 +99,7 @@ class Ref(Generic[A_co]):
         Entering waits until the board has answered, so no later death is missed. Up to 1000 deaths wait to be
         read; later ones are dropped. Raises ActorDied if the actor is down for good already.
         """
-        peer = await self.node.meet(self)
+        peer = await self._here().meet(self._target)
         send, receive = trio.open_memory_channel[Down](DEATHS)
         monitor = Monitor(send)
         peer.mourners.add(monitor)
@@ -118,8 +116,7 @@ class Ref(Generic[A_co]):
             down = await downs.receive()
         return down.reason
 
-    @property
-    def node(self) -> Node:
+    def _here(self) -> Node:
         """The node this reference speaks through: that in which it arrived, or one of the run that uses it."""
         node = self._node
         if node is not None and node.token is trio.lowlevel.current_trio_token():
@@ -133,17 +130,15 @@ class Ref(Generic[A_co]):
             "(trio.from_thread.run)"
         )
 
-    def bound_to(self, node: Node) -> Ref[A_co]:
-        return Ref(self.name, self.uid, self.generation, self.lineage, self.board, self.messages, node)
-
     def __reduce__(self) -> tuple[Callable[..., Any], tuple[Any, ...]]:
-        return _arrive, (self.name, self.uid, self.generation, self.lineage, self.board, self.messages)
+        one = self._target
+        return _arrive, (one.name, one.uid, one.generation, one.lineage, one.board, one.messages)
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Ref) and other.uid == self.uid
+        return isinstance(other, Ref) and other._target.uid == self._target.uid
 
     def __hash__(self) -> int:
-        return hash(self.uid)
+        return hash(self._target.uid)
 
     def __repr__(self) -> str:
         return f"<Ref {self.name}>"
@@ -162,10 +157,8 @@ class Monitor:
             self._channel.close()
 
 
-def _arrive(
-    name: str, uid: str, generation: int, lineage: Lineage, board: Address, messages: dict[str, bool]
-) -> Ref[Any]:
-    return Ref(name, uid, generation, lineage, board, messages, getattr(_arrival, "node", None))
+def _arrive(*target: Any) -> Ref[Any]:
+    return Ref(Target(*target), getattr(_arrival, "node", None))
 
 
 class Method:
@@ -185,17 +178,22 @@ class Method:
         actor ended before it answered. Cancelling it cancels the method.
         """
         if self._streamed:
-            return Stream(self._ref, self._name, (args, kwargs))
+            return Stream(self._ref, self._name, self._pack(args, kwargs))
         return self._call(args, kwargs)
 
+    def _pack(self, args: Any, kwargs: Any) -> list[bytes]:
+        return pack_arguments(f"{self._ref.name}.{self._name}", args, kwargs)
+
     def _call(self, args: Any, kwargs: Any) -> Coroutine[Any, Any, Any]:
-        return self._ref.node.call(self._ref, self._name, pack((args, kwargs)))
+        ref = self._ref
+        return ref._here().call(ref._target, self._name, self._pack(args, kwargs))
 
     async def tell(self, *args: Any, **kwargs: Any) -> None:
         """Cast: no answer; returns once the mailbox has room. Raises ActorDied if it is down for good."""
         if self._streamed:
             raise TypeError(f"{self._ref.name}.{self._name} answers with a stream: nobody would read it")
-        await self._ref.node.cast(self._ref, self._name, pack((args, kwargs)))
+        ref = self._ref
+        await ref._here().cast(ref._target, self._name, self._pack(args, kwargs))
 
     def __repr__(self) -> str:
         return f"<{self._ref.name}.{self._name}>"

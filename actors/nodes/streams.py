@@ -31,7 +31,7 @@ class Stream:
     moment matters use it as a block: `async with ref.history() as items: async for item in items: ...`
     """
 
-    def __init__(self, ref: Ref[Any], method: str, arguments: Any) -> None:
+    def __init__(self, ref: Ref[Any], method: str, arguments: list[bytes]) -> None:
         self._ref = ref
         self._method = method
         self._arguments = arguments
@@ -61,9 +61,9 @@ class Stream:
             raise
 
     async def _begin(self) -> None:
-        payload, self._arguments = pack(self._arguments), None
-        self._node = self._ref.node
-        await self._node.stream(self._ref, self._method, payload, WINDOW, self._begun)
+        payload, self._arguments = self._arguments, []
+        self._node = self._ref._here()
+        await self._node.stream(self._ref._target, self._method, payload, WINDOW, self._begun)
 
     def _begun(self, peer: Peer, id: int) -> _Ear:
         self._peer, self._id = peer, id

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import itertools
 import logging
 import math
@@ -11,25 +12,26 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import trio
-from attrs import define, frozen
+from attrs import define, evolve, frozen
 
 from actors import scopes
-from actors.codec import pack
+from actors.codec import pack, pack_arguments
 from actors.errors import (
     ChildExists,
     ChildRunning,
     NoSuchChild,
     RestartsExhausted,
+    SpecError,
     StartFailed,
 )  # fmt: skip
-from actors.life.actor import Actor
+from actors.life.actor import Actor, messages_of
 from actors.nodes.node import Node
 from actors.nodes.references import Ref
 from actors.protocols.family import Died, Ends, Family, Gone, Kid, Retried, Settled, Start, State, Stop
 from actors.protocols.policy import Budget
 from actors.protocols.presence import News
 from actors.supervision.incarnation import Incarnation
-from actors.values.messages import Address, Born, Buried, Context, Down, Listed, Starting, Up
+from actors.values.messages import Address, Born, Buried, Context, Down, Listed, Starting, Target, Up
 from actors.values.reasons import Crashed, Reason, Shutdown
 from actors.values.spec import Child, Spec, Supervisor
 from actors.values.uids import uid_below
@@ -67,10 +69,15 @@ class Slot:
 
     spec: Spec
     kid: Kid
-    ref: Ref[Any]
+    target: Target
+    node: Node
     payload: list[bytes]
     child: Incarnation | None = None
     shutdown: float = math.inf
+
+    @property
+    def ref(self) -> Ref[Any]:
+        return Ref(self.target, self.node)
 
 
 class Settling:
@@ -135,7 +142,7 @@ class Keeper:
         slot = self._slot(name)
         self._check_open()
         if slot.kid.state != "down":
-            raise ChildRunning(f"{slot.ref.name} is {slot.kid.state}")
+            raise ChildRunning(f"{slot.target.name} is {slot.kid.state}")
         await self._wait_started(slot)
         return slot.ref
 
@@ -143,7 +150,7 @@ class Keeper:
         """Forget a child that is down. Raises ChildRunning."""
         slot = self._slot(name)
         if slot.kid.state != "down":
-            raise ChildRunning(f"{slot.ref.name} is {slot.kid.state}; stop it first")
+            raise ChildRunning(f"{slot.target.name} is {slot.kid.state}; stop it first")
         self._family.delete(name)
         self._obey()
 
@@ -218,17 +225,20 @@ class Keeper:
             raise ChildExists(f"{self.context.name} already has a child {name!r}")
         uid = uid_below(self.context.uid, name)
         cls, args, kwargs = self._construction(spec)
-        payload = pack((cls, args, kwargs))
+        payload = _pack_construction(f"{cls.__name__}()", cls, args, kwargs)
         kid = self._family.add(name, spec.restart, spec.backoff, spec.significant)
         path, board = f"{self.context.name}/{name}", self.context.board
-        ref: Ref[Any] = Ref(path, uid, kid.generation, self.lineage, board, cls.messages, self.node)
-        slot = self._slots[name] = Slot(spec, kid, ref, payload, shutdown=spec.shutdown)
-        self._announce(Born(uid, kid.generation, pack(ref)[0], isinstance(spec, Supervisor)))
+        target = Target(path, uid, kid.generation, self.lineage, board, messages_of(cls))
+        slot = self._slots[name] = Slot(spec, kid, target, self.node, payload, shutdown=spec.shutdown)
+        self._announce(Born(uid, kid.generation, pack(slot.ref)[0], isinstance(spec, Supervisor)))
         return slot
 
     def _construction(self, spec: Spec) -> tuple[type[Actor], tuple[Any, ...], dict[str, Any]]:
         if isinstance(spec, Supervisor):
             return self._make(spec), (spec,), {}
+        if not issubclass(spec.cls, Actor):
+            name = spec.cls.__name__
+            raise SpecError(f"{name} is not an actor: write class {name.capitalize()}(actors.Actor), and start that")
         return spec.cls, spec.args, dict(spec.kwargs)
 
     def _free_name(self, label: str) -> str:
@@ -270,35 +280,36 @@ class Keeper:
     def _start(self, action: Start) -> None:
         slot = self._slots[action.name]
         capacity = slot.spec.mailbox if isinstance(slot.spec, Child) else 1000
-        uid = slot.ref.uid
+        uid = slot.target.uid
         own_node = slot.spec.place != "task"
         home = f"{self.node.directory}/{uid_below(uid, str(action.generation))}" if own_node else ""
         context = Context(
-            slot.ref.name, uid, action.generation, self.node.directory, capacity, self.lineage, self.context.board, home
-        )
-        slot.ref.generation = action.generation
+            slot.target.name, uid, action.generation, self.node.directory, capacity,
+            self.lineage, self.context.board, home,
+        )  # fmt: skip
+        slot.target = evolve(slot.target, generation=action.generation)
         self._announce(Starting(uid, action.generation, home))
         slot.child = Incarnation(slot.spec.place, context, slot.payload, self.node)
-        self._nursery.start_soon(self._live, slot, slot.child, name=slot.ref.name)
+        self._nursery.start_soon(self._live, slot, slot.child, name=slot.target.name)
 
     def _stop(self, action: Stop) -> None:
         slot = self._slots[action.name]
         assert slot.child is not None
         slot.child.stopping = True
-        self._nursery.start_soon(slot.child.stop, slot.shutdown, name=f"stop {slot.ref.name}")
+        self._nursery.start_soon(slot.child.stop, slot.shutdown, name=f"stop {slot.target.name}")
 
     def _died(self, action: Died) -> None:
-        uid = self._slots[action.name].ref.uid
+        uid = self._slots[action.name].target.uid
         self._announce(Down(uid, action.generation, action.following, action.reason, action.final))
 
     def _gone(self, action: Gone) -> None:
-        self._announce(Buried(self._slots.pop(action.name).ref.uid))
+        self._announce(Buried(self._slots.pop(action.name).target.uid))
 
     def _settled(self, action: Settled) -> None:
         self._settling.pop(action.name).settle(action.reason)
 
     def _retried(self, action: Retried) -> None:
-        log.warning("%s did not start again: %s", self._slots[action.name].ref.name, action.reason)
+        log.warning("%s did not start again: %s", self._slots[action.name].target.name, action.reason)
 
     def _ends(self, action: Ends) -> None:
         if action.how == "shut_down":
@@ -320,20 +331,29 @@ class Keeper:
             reason = child.reason or Shutdown()
             expected = child.stopping or (reason.clean and slot.spec.restart != "permanent")
             if slot.kid.state == "up" and not expected:
-                log.warning("%s %s", slot.ref.name, reason)
+                log.warning("%s %s", slot.target.name, reason)
             slot.child = None
             self._family.ended(slot.kid.name, child.generation, reason, trio.current_time(), random.random())
             self._obey()
 
     def _serving(self, slot: Slot, child: Incarnation, node: Address) -> None:
         if not child.stopping:
-            self._announce(Up(slot.ref.uid, child.generation, node, child.context.capacity))
+            self._announce(Up(slot.target.uid, child.generation, node, child.context.capacity))
         self._family.ready(slot.kid.name, child.generation, trio.current_time())
         self._obey()
 
 
+def _pack_construction(what: str, cls: type[Actor], args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[bytes]:
+    try:
+        return pack((cls, args, kwargs))
+    except Exception:
+        names = list(inspect.signature(cls).parameters)
+        pack_arguments(what, args, kwargs, names)  # raises and names the argument, if it is one
+        raise
+
+
 def _start_failed(slot: Slot, reason: Reason) -> StartFailed:
-    error = StartFailed(slot.ref.name, reason)
+    error = StartFailed(slot.target.name, reason)
     if isinstance(reason, Crashed):
         error.__cause__ = reason.exception
     return error

@@ -41,13 +41,13 @@ class SupervisorActor(Actor):
 
     async def _keep(self, task_status: trio.TaskStatus[None]) -> None:
         try:
-            async with open_keeper(self._spec, self._life.context, self._life.node) as self._keeper:
+            async with open_keeper(self._spec, self._actor_life.context, self._actor_life.node) as self._keeper:
                 task_status.started()
                 await self._stop.wait()
         finally:
             self._stopped.set()
         if self._keeper.shut_down.is_set():
-            self._life.end(Shutdown())
+            self._actor_life.end(Shutdown())
 
     @property
     def _running(self) -> Keeper:

@@ -1,9 +1,11 @@
 """How does an exception travel? As itself where pickle can carry it, with its traceback as text."""
 
+import io
 import pickle
 import traceback
+from typing import Any
 
-from attrs import frozen
+from attrs import field, frozen
 
 from actors.errors import RemoteError, RemoteTraceback
 
@@ -15,7 +17,7 @@ class Failure:
     kind: str
     message: str
     trace: str
-    pickled: bytes | None
+    pickled: bytes | None = field(repr=False)
 
     @classmethod
     def of(cls, error: BaseException) -> "Failure":
@@ -34,7 +36,9 @@ class Failure:
             return None
         try:
             error = pickle.loads(self.pickled)
-        except Exception:  # whatever a stranger's constructor raises, its text still arrives
+        except KeyboardInterrupt:
+            raise
+        except BaseException:  # whatever a stranger's constructor raises, its text still arrives
             return None
         return error if isinstance(error, BaseException) else None
 
@@ -50,9 +54,34 @@ def _text(error: BaseException) -> str:
 
 
 def _pickled(error: BaseException) -> bytes | None:
-    try:
-        data = pickle.dumps(error, protocol=5)
-        pickle.loads(data)
-    except Exception:
-        return None
-    return data
+    for pickler in (pickle.Pickler, _ExceptionPickler):
+        try:
+            file = io.BytesIO()
+            pickler(file, 5).dump(error)
+            again = pickle.loads(file.getvalue())
+        except KeyboardInterrupt:
+            raise
+        except BaseException:  # whatever a __reduce__ or a constructor raises, its text still arrives
+            continue
+        if type(again) is type(error):
+            return file.getvalue()
+    return None
+
+
+class _ExceptionPickler(pickle.Pickler):
+    """For exceptions whose constructor asks for other arguments than it passes on: their constructor is not called."""
+
+    def reducer_override(self, value: Any) -> Any:
+        if isinstance(value, BaseException) and type(value).__reduce__ in REDUCES:
+            return _revive, (type(value), value.args, value.__dict__)
+        return NotImplemented
+
+
+REDUCES = (BaseException.__reduce__, BaseExceptionGroup.__reduce__)
+
+
+def _revive(kind: type[BaseException], args: tuple[Any, ...], attributes: dict[str, Any]) -> BaseException:
+    error = kind.__new__(kind, *args)
+    error.args = args
+    error.__dict__.update(attributes)
+    return error

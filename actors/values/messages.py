@@ -3,13 +3,31 @@
 A message is a short header and, where it says so, a payload of the user's: arguments, a result, an item.
 """
 
-from attrs import frozen
+from collections.abc import Mapping
+
+from attrs import field, frozen
 
 from actors.values.failure import Failure
 from actors.values.reasons import Reason
 
 Address = str  # "directory/name"; the carrier turns it into an inproc or ipc endpoint
+Chain = tuple[tuple[str, int, str], ...]  # actors that wait for an answer meanwhile: (uid, generation, name)
 Lineage = tuple[tuple[str, int], ...]  # incarnations, from the nearest supervisor to the root: (uid, generation)
+
+
+@frozen
+class Target:
+    """What a reference names. `generation`: the latest that its supervisor had announced when this was made.
+
+    `messages`: name -> is it a stream? None for a public method that is not async.
+    """
+
+    name: str
+    uid: str
+    generation: int
+    lineage: Lineage
+    board: Address
+    messages: Mapping[str, bool | None] = field(hash=False)
 
 
 # For an actor, by way of its node. Payload: (args, kwargs).
@@ -20,6 +38,7 @@ class Call:
     """Run `method` and answer `caller`. `window` above 0 asks for a stream with so much credit.
 
     An incarnation serves only calls made to it: the caller of an earlier one has been told of its death.
+    `chain`: the actors whose messages wait for the answer.
     """
 
     id: int
@@ -28,6 +47,7 @@ class Call:
     method: str
     caller: Address
     window: int = 0
+    chain: Chain = ()
 
 
 @frozen

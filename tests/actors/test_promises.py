@@ -169,7 +169,7 @@ async def test_an_actor_in_a_task_costs_no_descriptor():
 async def test_nothing_is_remembered_of_clients_that_came_and_went():
     async with actors.open_supervisor() as root:
         part = await root.start(Part, name="part")
-        board = part.node.board
+        board = part._here().board
         for number in range(3):
             client = await root.start(Client, part, place="thread", name=f"client{number}")
             await client.use()

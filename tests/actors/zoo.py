@@ -38,6 +38,7 @@ class Account(actors.Actor):
 class Unpicklable(Exception):
     def __init__(self, one: object, two: object) -> None:
         super().__init__("two arguments, one told")
+        self.one = lambda: one
 
 
 class Gate(actors.Actor):
