@@ -1,8 +1,8 @@
 """When does a receiver look for what comes, before it waits in Trio? When a look is likely to spare the wait.
 
 To look whether bytes are there already costs next to nothing. In a dialogue the reply is about to come, so the receiver
-looks for as long as a wait through Trio takes. It sleeps in the kernel meanwhile, and no other task of its run has a
-turn. That is for runs in which other tasks are runnable; a task that is alone blocks in `Stream.block`.
+looks for as long as a wait through Trio takes. It sleeps in the kernel for most of that time, and no other task of its
+run has a turn. That is for runs in which other tasks are runnable; a task that is alone blocks in `Stream.block`.
 """
 
 from __future__ import annotations

@@ -10,6 +10,7 @@ import struct
 import sys
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from functools import partial
+from time import perf_counter
 
 import trio
 
@@ -20,6 +21,9 @@ from .ownership import own
 
 _GATHER_LIMIT = 64
 """Buffers offered to the kernel at once: more than it takes, and few enough to be offered again and again."""
+
+_GLANCE = 40e-6
+"""Seconds to poll for before it is worth while to fall asleep and to be woken."""
 
 _SELECT_LIMIT = 1024
 """Descriptors from which on select() takes none."""
@@ -98,10 +102,17 @@ class SocketStream:
         return self._sock.sendmsg(buffers[:_GATHER_LIMIT])
 
     def look(self, seconds: float) -> bool:
-        if not seconds or self._descriptor >= _SELECT_LIMIT:
-            return bool(self._poll(0))
+        poll = self._poll
+        until = perf_counter() + min(seconds, _GLANCE)
+        while not poll(0):
+            if perf_counter() > until:
+                break
+        else:
+            return True
+        if seconds <= _GLANCE or self._descriptor >= _SELECT_LIMIT:
+            return False
         # poll() counts in milliseconds.
-        return bool(select.select((self._descriptor,), (), (), seconds)[0])
+        return bool(select.select((self._descriptor,), (), (), seconds - _GLANCE)[0])
 
     def has_ended(self) -> bool:
         if self._sock.fileno() == -1:
