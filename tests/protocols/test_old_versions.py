@@ -231,6 +231,12 @@ def test_a_frame_without_room_for_its_flags_is_refused(header: bytes) -> None:
     assert caught.value.completed == [b"a"]
 
 
+@pytest.mark.parametrize("body", [b"", b"x", b"hello"])
+def test_a_frame_of_later_versions_is_refused_also_when_it_comes_alone(body: bytes) -> None:
+    with pytest.raises(ProtocolError, match="a size of 0"):
+        old().decode(bytes([0, len(body)]) + body)
+
+
 @pytest.mark.parametrize("limit", [0, 1, 253, 254, 70_000])
 def test_a_message_of_the_limit_passes_and_one_byte_more_does_not(limit: int) -> None:
     assert old(max_message_size=limit).decode(frame_1_0(b"s" * limit)) == [b"s" * limit]

@@ -47,6 +47,7 @@ class Decoder(framing_v2.Decoder):
     """Bytes in, whole messages out. There are no commands, and the handshake is over before the first frame."""
 
     commands_only = False
+    _takes_any = False  # the short path is for frames of 2.0 and later
 
     def _decode(self, data: bytes, messages: list[Message]) -> None:
         at = 0

@@ -77,7 +77,7 @@ class Decoder:
     """
 
     _takes_any = True
-    """Each message is as good as any other."""
+    """Each message is as good as any other, and its frames are those of this file: a short path is open."""
 
     def __init__(
         self, on_command: Callable[[bytes], Message | None], max_message_size: int | None = None
