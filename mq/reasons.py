@@ -21,6 +21,7 @@ UNKNOWN_ADDRESS = Reason("no peer has the routing id that they were addressed to
 REQUESTER_GONE = Reason("replies to a peer that is gone")
 UNAWAITED_REPLY = Reason("replies that nobody waits for")
 NO_DELIMITER = Reason("requests without an empty frame before their body")
+UNRECEIVED = Reason("requests of peers that are gone, which nobody has received")
 CAPTURE_FULL = Reason("the proxy's capture could take no more")
 PROXY_NOT_TAKEN = Reason("the proxy passed on what cannot be sent, or its addressee was gone")
 PROXY_STOPPED = Reason("the proxy ended while a message waited for room")

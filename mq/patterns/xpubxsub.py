@@ -11,9 +11,13 @@ from ..limits import check_topic
 from ..message import Buffer, Cancel, Message, Subscribe, as_bytes, as_frame, as_message
 from ..options import OptionArguments
 from ..pipe import Pipe
+from ..reasons import UNRECEIVED
 from .fair_queue import FairQueueMultipart
 from .fanout import FanOut
 from .pubsub import Publisher, Subscriber, requests_of
+
+_MOST_LEFT = 1000
+"""Peers that are gone whose requests wait to be received, at least; those of twice as many never do."""
 
 
 class XPub(Publisher, FairQueueMultipart, trio.abc.Channel[bytes]):
@@ -38,6 +42,8 @@ class XPub(Publisher, FairQueueMultipart, trio.abc.Channel[bytes]):
         """With ``xpub_manual``, the topics that each peer asked for, whatever it was given."""
         self._asking: Pipe | None = None
         """Whose request was received last."""
+        self._left: dict[Pipe, None] = {}
+        """Peers that are gone, of whose requests nobody had received all: oldest first."""
         self._favoured: Pipe | None = None
         """Who alone is to get the next message."""
 
@@ -150,6 +156,24 @@ class XPub(Publisher, FairQueueMultipart, trio.abc.Channel[bytes]):
             for topic, was_last in forgotten.items():
                 if was_last or self.options.xpub_verboser:
                     self._show(pipe, b"\0" + topic)
+            if pipe.ready and not pipe.connecting:
+                while self._left and not next(iter(self._left)).ready:  # all of its requests were received
+                    del self._left[next(iter(self._left))]
+                self._left[pipe] = None
+                if len(self._left) >= 2 * _MOST_LEFT:
+                    self._drop_oldest()
+
+    def _drop_oldest(self) -> None:
+        """Drop the requests of all but the latest peers that are gone: they have taken effect."""
+        left = [pipe for pipe in self._left if pipe.ready]
+        drop, keep = left[:-_MOST_LEFT], left[-_MOST_LEFT:]
+        self._left = dict.fromkeys(keep)
+        for pipe in drop:
+            self._drop(pipe, len(pipe.ready), UNRECEIVED)
+            pipe.ready.clear()
+        readable = [pipe for pipe in self._readable if pipe.ready]
+        self._readable.clear()
+        self._readable.extend(readable)
 
     def _abandon(self, pipe: Pipe) -> None:
         """Keep what was shown: it has taken effect."""
