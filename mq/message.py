@@ -110,6 +110,13 @@ def message_of(frames: list[bytes]) -> Message:
     return frames[0] if len(frames) == 1 else frames
 
 
+def size_of(message: Any) -> int:
+    """Return the bytes in the frames of a message, or in what a pattern has made of it."""
+    if isinstance(message, bytes):
+        return len(message)
+    return sum(len(part) for part in message if isinstance(part, bytes))
+
+
 def first_frame(message: Message) -> bytes:
     return message if isinstance(message, bytes) else message[0]
 

@@ -28,6 +28,12 @@ from .monitor import PeerStatistics
 
 UNLIMITED = sys.maxsize
 
+UNIT = 4096
+"""Bytes of large messages that count as much as a message, where a task is to let others run now and then."""
+
+BULKY = 2 * UNIT
+"""Bytes from which on a message is large."""
+
 
 def nobody() -> None:
     """Stand in for an end that is not there (yet)."""
@@ -49,10 +55,12 @@ def no() -> bool:
 class Lane(deque[Message]):
     """Messages in one direction. ``len(lane)`` is what the high-water mark counts."""
 
-    __slots__ = ("_few", "asleep", "capacity", "lent", "limit", "low", "resume", "stalled", "wake")
+    __slots__ = ("_few", "asleep", "bulky", "capacity", "lent", "limit", "low", "resume", "stalled", "wake")
 
     capacity: int
     """The high-water mark."""
+    bulky: bool
+    """Large messages may be among those that wait: whoever takes messages out counts their bytes as well."""
     lent: int
     """Messages that were taken out and still count."""
     limit: int
@@ -66,6 +74,7 @@ class Lane(deque[Message]):
 
     def __init__(self, high_water: int) -> None:
         super().__init__()
+        self.bulky = False
         self.lent = 0
         self._few = UNLIMITED
         self.set_limit(high_water)

@@ -16,11 +16,14 @@ from .fitting import checked, could
 from .message import shortened
 from .patterns.incoming import Receiver
 from .patterns.reqrep import Rep
-from .patterns.turn import TURN
+from .patterns.turn import TURN, TURN_SIZE
 from .patterns.xpubxsub import XPub
 from .socket import Socket
 
 log = logging.getLogger("mq")
+
+_WEIGHTY = TURN_SIZE // TURN
+"""Bytes of a message that may count for more than one of a turn."""
 
 
 
@@ -156,6 +159,9 @@ class _Way:
                 self.bytes_out += size
             if capture is not None:
                 self._copy(list(message))
+            # Large messages, and copies for many peers, make a turn shorter.
+            if (size >= _WEIGHTY or sink.fans_out) and not (source._may_receive_on and sink._may_send_on):
+                return
 
     def _copy(self, message: list[bytes]) -> None:
         capture = self._capture

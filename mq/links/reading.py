@@ -17,7 +17,7 @@ from attrs import frozen
 
 from ..errors import ProtocolError
 from ..message import Message
-from ..pipe import Pipe, nobody, nothing
+from ..pipe import BULKY, Pipe, nobody, nothing
 from ..protocols.zmtp import Conversation
 from ..transports import PASSING, Stream, reason_of
 from .looking import Looker
@@ -341,6 +341,8 @@ class Reader:
             self._answer()
         if len(messages) <= 1 and pipe.outbox.asleep:  # a step of a dialogue; answers to more messages go out together
             pipe.outbox.wake = pipe.write
+        if messages and (space is not None or count >= BULKY * len(messages)):
+            pipe.inbox.bulky = True
         pipe.messages_in += len(messages)
         return messages
 

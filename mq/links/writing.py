@@ -12,13 +12,16 @@ from contextlib import suppress
 
 import trio
 
-from ..message import Message
-from ..pipe import Pipe, nobody
+from ..message import Message, size_of
+from ..pipe import Lane, Pipe, nobody
 from ..protocols.zmtp import Conversation, header_of, more_header_of, wire, wires
 from ..transports import PASSING, Stream
 from .parking import Seat
 
 __all__ = ["Writer", "header_of", "more_header_of", "wire", "wires"]
+
+_MUCH = 2 * 1024 * 1024
+"""Bytes to write, about, before other tasks are let run."""
 
 
 class Writer:
@@ -155,12 +158,20 @@ class Writer:
                 self.wake()
 
     async def _write(self) -> None:
+        left = _MUCH
         while self._unwritten:
+            if left <= 0:
+                await trio.lowlevel.checkpoint()
+                left = _MUCH
             try:
-                self._advance(self._stream.write_nowait(self._unwritten))
+                count = self._stream.write_nowait(self._unwritten)
             except BlockingIOError:
                 with suppress(trio.ClosedResourceError):  # somebody stirred all who wait for the stream
                     await self._stream.wait_writable()
+                left = _MUCH
+            else:
+                left -= count
+                self._advance(count)
         self._settle()
 
     def _take(self) -> None:
@@ -168,6 +179,8 @@ class Writer:
         outbox = self._pipe.outbox
         if self._batch:
             pass  # there was no memory to encode it
+        elif outbox.bulky:
+            self._batch = self._some_of(outbox)
         elif len(outbox) <= self._most:
             self._batch = list(outbox)
             outbox.clear()
@@ -180,6 +193,17 @@ class Writer:
             output = self._connection.take_output()
             self._unwritten.insert(0, output)
             self._written = -len(output)
+
+    def _some_of(self, outbox: Lane) -> list[Message]:
+        """Take as many messages as may be written without letting other tasks run."""
+        batch: list[Message] = []
+        left = _MUCH
+        while outbox and left > 0 and len(batch) < self._most:
+            message = outbox.popleft()
+            left -= size_of(message)
+            batch.append(message)
+        outbox.bulky = bool(outbox)
+        return batch
 
     def _advance(self, count: int) -> None:
         self._written += count

@@ -10,7 +10,7 @@ import trio
 
 from ..message import Message, as_frame
 from ..options import OptionArguments
-from ..pipe import Pipe
+from ..pipe import BULKY, Pipe
 from .addressed import Addressed
 from .fair_queue import SingleFrames
 from .many import FairQueueMany, LabelledMany, RoundRobinMany
@@ -52,6 +52,8 @@ class Numbered(Notices, Addressed, LabelledMany[int]):
                     self._send_turn -= 1
                     self._sent += 1
                     lane.append(body)
+                    if len(body) >= BULKY:
+                        self._spend(len(body), lane)
                     if lane.asleep:
                         lane.wake()
                     if len(lane) >= lane.limit:

@@ -10,7 +10,7 @@ import trio
 
 from ..message import ONLY_BYTES, Buffer, Message, as_message, frames_of, message_of, shortened
 from ..options import OptionArguments
-from ..pipe import Pipe
+from ..pipe import BULKY, Pipe
 from ..reasons import REQUESTER_GONE
 from .many import FairQueueManyMultipart, FromNamedMany, RoundRobinManyMultipart
 from .notices import Notices
@@ -56,7 +56,9 @@ class Router(Notices, Sender, Service, FromNamedMany, trio.abc.Channel[bytes]):
             self._send_turn > 0
             and type(frames) is list
             and len(frames) > 1
-            and set(map(type, frames)) == ONLY_BYTES
+            and type(frames[0]) is bytes
+            and type(frames[1]) is bytes
+            and (len(frames) == 2 or set(map(type, frames)) == ONLY_BYTES)
             and self._thread == get_ident()
         ):
             pipe = self._by_address.get(frames[0])
@@ -65,6 +67,9 @@ class Router(Notices, Sender, Service, FromNamedMany, trio.abc.Channel[bytes]):
                 if not lane.stalled:
                     self._send_turn -= 1
                     self._sent += 1
+                    size = len(frames[1]) if len(frames) == 2 else sum(map(len, frames))
+                    if size >= BULKY:
+                        self._spend(size, lane)
                     lane.append(frames[1] if len(frames) == 2 else frames[1:])
                     if lane.asleep:
                         lane.wake()

@@ -7,9 +7,9 @@ from typing import Unpack
 
 import trio
 
-from ..message import Message
+from ..message import Message, size_of
 from ..options import OptionArguments
-from ..pipe import Pipe
+from ..pipe import BULKY, Pipe
 from ..reasons import REPLACED, SUBSCRIBER_GONE
 from ..socket import check_number
 from .overflow import Overflow
@@ -24,8 +24,10 @@ class FanOut(Overflow):
         """Queue ``message`` for each of ``pipes``. Hot paths do the same inline for messages of one frame."""
         wire = None
         conflate = self.options.conflate
+        bulky = size_of(message) >= BULKY
         for pipe in pipes:
             lane = pipe.outbox
+            lane.bulky = lane.bulky or bulky
             if lane.stalled:
                 self._miss(pipe)
                 continue
@@ -75,7 +77,14 @@ class Broadcast(FanOut):
     def _give(self, message: Message) -> None:
         self._sent += 1
         self._send_turn -= 1
+        self._count_copies(size_of(message))
         self._deliver(message, self._recipients(message))
+
+    def _count_copies(self, size: int) -> None:
+        """Count the bytes of a message of ``size`` bytes for a turn, once for each peer that may get it."""
+        size *= self._peer_count
+        if size >= BULKY:
+            self._spend(size)
 
     def _recipients(self, message: Message) -> Mapping[Pipe, None]:
         """Return who has asked for ``message``."""

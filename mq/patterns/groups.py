@@ -9,7 +9,7 @@ from typing import Any, Unpack
 from ..limits import check_group
 from ..message import Join, Leave, Message, as_bytes, as_frame, first_frame, shortened
 from ..options import OptionArguments
-from ..pipe import Pipe
+from ..pipe import BULKY, Pipe
 from .fair_queue import Choosy
 from .fanout import Broadcast
 from .many import LabelledMany
@@ -51,9 +51,14 @@ class Radio(Broadcast):
         ):
             self._send_turn -= 1
             self._sent += 1
+            bulky = len(body) >= BULKY
+            if bulky:
+                self._spend(len(body) * len(members))
             wire = None
             for pipe in members:
                 lane = pipe.outbox
+                if bulky:
+                    lane.bulky = True
                 if lane.stalled:
                     self._miss(pipe)
                     continue

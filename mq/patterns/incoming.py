@@ -14,9 +14,9 @@ import trio
 from trio.lowlevel import checkpoint
 
 from ..errors import WrongThread
-from ..message import Message
+from ..message import Message, size_of
 from ..options import OptionArguments
-from ..pipe import Lane, Pipe
+from ..pipe import BULKY, UNIT, Lane, Pipe
 from ..reasons import REPLACED, Reason, one_frame_only
 from ..socket import NO_RUN, Socket
 from .succession import Succession
@@ -139,11 +139,12 @@ class Receiver(Socket):
             await self._let_others_run()
             return
         self._reading = pipe
+        before = pipe.bytes_in
         try:
             waited = await read()
         finally:
             self._reading = None
-        self._receive_turn = TURN if waited else self._receive_turn - _READ
+        self._receive_turn = TURN if waited else self._receive_turn - max(_READ, (pipe.bytes_in - before) // BULKY)
 
     def _offered(self) -> None:
         """Who waits may read the only peer's connection."""
@@ -165,6 +166,7 @@ class Receiver(Socket):
         self._receive_turn -= 1
         pipe = ring[0]
         inbox = pipe.inbox
+        bulky = inbox.bulky
         try:
             message = pipe.ready.popleft()
         except IndexError:
@@ -173,6 +175,8 @@ class Receiver(Socket):
             raise WrongThread(f"another thread has received from this {self._name}, which is this thread's") from None
         if inbox.stalled and len(inbox) <= inbox.low:
             inbox.reopen()
+        if bulky:
+            self._receive_turn -= size_of(message) // UNIT
         if not pipe.ready:
             self._empty(pipe)
         if len(ring) == 1:
@@ -192,6 +196,8 @@ class Receiver(Socket):
             raise trio.WouldBlock
 
     def _grant_run(self, pipe: Pipe, most: int) -> None:
+        if pipe.inbox.bulky:
+            return
         waiting = len(pipe.ready)
         low = pipe.inbox.low
         if pipe.ready is pipe.inbox:
@@ -203,6 +209,11 @@ class Receiver(Socket):
             self._run = starmap(pipe.ready.popleft, self._rest_of_run)
             self._received += count
             self._receive_turn -= count
+
+    @property
+    def _may_receive_on(self) -> bool:
+        """The turn is not over: the next receive does not let others run first."""
+        return self._receive_turn > 0 or length_hint(self._rest_of_run) > 0
 
     def _end_run(self) -> None:
         left = length_hint(self._rest_of_run)
@@ -218,6 +229,7 @@ class Receiver(Socket):
                 return
         self._readable.popleft()
         pipe.readable = False
+        pipe.inbox.bulky = False
         pipe.inbox.asleep = True
         if pipe.inbox:  # a producer in another thread was just there
             self._arrived(pipe)

@@ -16,15 +16,15 @@ from typing import Any, Generic, Self, TypeVar
 from trio.lowlevel import checkpoint
 
 from ..errors import MultipartMessage
-from ..message import ONLY_BYTES, Buffer, Message, as_frame, as_message, first_frame, frames_of, shortened
-from ..pipe import Pipe
+from ..message import ONLY_BYTES, Buffer, Message, as_frame, as_message, first_frame, frames_of, shortened, size_of
+from ..pipe import BULKY, UNIT, Pipe
 from .fair_queue import FairQueue, FairQueueMultipart
 from .incoming import Receiver
 from .labelled import Label, Labelled
 from .named import FromNamed, after
 from .outgoing import RoundRobin, RoundRobinMultipart
 from .topical import Topical
-from .turn import TURN, SendsInTurns
+from .turn import TURN, TURN_SIZE, SendsInTurns
 
 MANY = 1024
 """Messages that are sent together at most, and received together unless the caller says otherwise."""
@@ -34,6 +34,9 @@ LIGHTER = 4
 
 _WORTH_A_WRITE = 64
 """Messages from which on a list is written at once, rather than together with what may follow."""
+
+_FIRST_STEP = 1
+"""A quarter of how many messages are taken from an iterator before their bytes are counted, and then more and more."""
 
 _TELLING = {type(iter(empty)) for empty in (list[Any](), (), deque[Any]())}
 """Iterators whose `length_hint` is exact."""
@@ -74,20 +77,40 @@ class SendsMany(SendsInTurns):
     def _pass_on(self, source: Iterator[Any], most: int, checked: Callable[[Any], Message]) -> bool:
         """Send up to ``most`` messages; return whether there may be more."""
         messages: list[Message] = []
+        size = 0
+        more = True
+        step = _FIRST_STEP
         try:
-            _take(source, most, checked, messages)
+            while more and len(messages) < most and size < TURN_SIZE:
+                step = min(4 * step, most - len(messages))
+                if size:  # as far as the turn goes, if they are as large as those before
+                    step = min(step, (TURN_SIZE - size) * len(messages) // size + 1)
+                some: list[Message] = []
+                try:
+                    _take(source, step, checked, some)
+                finally:
+                    size += sum(map(size_of if checked is as_message else len, some))
+                    messages += some
+                more = len(some) == step
         finally:  # what was taken from an iterator that fails is sent
             if messages:
                 self._end_send_run()
-                self._give_many(messages)
-        return len(messages) == most
+                self._send_turn -= -(-len(messages) // LIGHTER)
+                self._give_many(messages, size)
+                self._spend(size * self._copies)
+        return more
+
+    @property
+    def _copies(self) -> int:
+        """How many peers each message is sent to, about."""
+        return 1
 
     async def _until_room(self, source: Iterator[Any], doing: str) -> int:
         """Wait until messages can be sent; return how many, or 0 when ``source`` is used up."""
         raise NotImplementedError
 
-    def _give_many(self, messages: list[Message]) -> None:
-        """Queue ``messages`` and count them as sent."""
+    def _give_many(self, messages: list[Message], size: int) -> None:
+        """Queue ``messages``, which have ``size`` bytes, and count them as sent."""
         raise NotImplementedError
 
 
@@ -127,7 +150,7 @@ class RoundRobinMany(RoundRobin, SendsMany):
         # Whether there is more is known only by taking it, and what is taken must be sent.
         return room if type(source) in _TELLING else room + 1
 
-    def _give_many(self, messages: list[Message]) -> None:
+    def _give_many(self, messages: list[Message], size: int) -> None:
         ring = self._ring
         if self.options.conflate:
             for message in messages:
@@ -136,10 +159,11 @@ class RoundRobinMany(RoundRobin, SendsMany):
         pipes = list(ring)
         ring.rotate(-len(messages))
         self._sent += len(messages)
-        self._send_turn -= -(-len(messages) // LIGHTER)
+        bulky = size >= BULKY * len(messages)
         for place, pipe in enumerate(pipes):
             lane = pipe.outbox
             lane.extend(messages[place :: len(pipes)] if place or len(pipes) > 1 else messages)
+            lane.bulky = lane.bulky or bulky
             if lane.asleep and lane:
                 if pipe.in_process or len(messages) < _WORTH_A_WRITE * len(pipes):
                     lane.wake()
@@ -166,6 +190,10 @@ class TopicalMany(Topical, SendsMany):
         """Send ``messages``, each an iterable of one or more frames. Otherwise as `send_many`."""
         await self._send_all_of(messages, as_message, "send_many_multipart")
 
+    @property
+    def _copies(self) -> int:
+        return self._peer_count
+
     async def _until_room(self, source: Iterator[Any], doing: str) -> int:
         if not self._special:
             return self._most_waiting
@@ -174,14 +202,14 @@ class TopicalMany(Topical, SendsMany):
             pass
         return 1
 
-    def _give_many(self, messages: list[Message]) -> None:
+    def _give_many(self, messages: list[Message], size: int) -> None:
         if self._special:
             for message in messages:
                 self._give(message)
             return
         self._sent += len(messages)
-        self._send_turn -= -(-len(messages) // LIGHTER)
         self._hand_out()
+        self._bulky_waits = size >= BULKY * len(messages)
         if self._waiting is None and self._may_wait:
             self._let_wait()
         if self._waiting is not None:
@@ -237,12 +265,16 @@ class TakesMany(Receiver):
             pipe = ring[0]
             end = len(batch) + share
             while len(batch) < end and ring and ring[0] is pipe:
+                bulky = pipe.inbox.bulky
                 some = _popped(pipe, end - len(batch))
                 fits = len(some) if several else _ahead_of_several(some)
                 if fits < len(some):
                     fits = fits or int(not batch)  # alone, it is raised
                     pipe.ready.extendleft(reversed(some[fits:]))
                     del some[fits:]
+                    end = 0
+                if bulky:
+                    self._receive_turn -= sum(map(size_of, some)) // UNIT
                     end = 0
                 self._took(pipe, fits)
                 batch += self._handed(pipe, some)
@@ -268,6 +300,13 @@ class TakesMany(Receiver):
 
 def _popped(pipe: Pipe, most: int) -> list[Any]:
     ready = pipe.ready
+    if pipe.inbox.bulky:
+        some: list[Any] = []
+        size = 0
+        while ready and len(some) < most and size < TURN_SIZE:
+            some.append(ready.popleft())
+            size += size_of(some[-1])
+        return some
     if pipe.in_process or len(ready) > most:  # in another thread, somebody may be adding to it
         return [ready.popleft() for _ in range(min(len(ready), most))]
     messages = list(ready)

@@ -10,9 +10,9 @@ from typing import Unpack
 import trio
 from trio.lowlevel import checkpoint
 
-from ..message import ONLY_BYTES, Buffer, Message, as_frame, as_message
+from ..message import ONLY_BYTES, Buffer, Message, as_frame, as_message, size_of
 from ..options import OptionArguments
-from ..pipe import Lane, Pipe
+from ..pipe import BULKY, Lane, Pipe
 from ..reasons import REPLACED
 from .turn import TURN, SendsInTurns
 
@@ -47,6 +47,8 @@ class RoundRobin(SendsInTurns, trio.abc.SendChannel[bytes]):
                 self._complain()
             self._send_run = run - 1
             lane.append(message)
+            if len(message) >= BULKY:
+                self._spend(len(message), lane)
             if lane.asleep:
                 lane.wake()
         else:
@@ -96,6 +98,9 @@ class RoundRobin(SendsInTurns, trio.abc.SendChannel[bytes]):
         self._send_turn -= 1
         pipe = ring[0]
         lane = pipe.outbox
+        size = size_of(message)
+        if size >= BULKY:
+            self._spend(size, lane)
         if self.options.conflate and lane.replace(message):
             self._drop(pipe, 1, REPLACED)
         else:
@@ -184,13 +189,18 @@ class RoundRobinMultipart(RoundRobin):
             self._send_run
             and type(frames) is list
             and len(frames) > 1
-            and set(map(type, frames)) == ONLY_BYTES
+            and type(frames[0]) is bytes
+            and type(frames[1]) is bytes
+            and (len(frames) == 2 or set(map(type, frames)) == ONLY_BYTES)
         ):
+            size = len(frames[0]) + len(frames[1]) if len(frames) == 2 else sum(map(len, frames))
             lane = self._lane
             if lane.asleep and self._thread != get_ident():
                 self._complain()
             self._send_run -= 1
             lane.append(frames.copy())
+            if size >= BULKY:
+                self._spend(size, lane)
             if lane.asleep:
                 lane.wake()
         else:

@@ -11,10 +11,10 @@ import trio
 from attrs import evolve
 from trio.lowlevel import checkpoint
 
-from ..message import Message
+from ..message import Message, size_of
 from ..monitor import Statistics
 from ..options import OptionArguments
-from ..pipe import Pipe
+from ..pipe import BULKY, Pipe
 from ..reasons import QUEUE_FULL
 from .turn import TURN, SendsInTurns
 
@@ -37,6 +37,9 @@ class Overflow(SendsInTurns):
         self._sent += 1
         self._send_turn -= 1
         lane = pipe.outbox
+        size = size_of(message)
+        if size >= BULKY:
+            self._spend(size, lane)
         if lane.stalled:
             self._miss(pipe)
             return

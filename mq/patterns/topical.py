@@ -15,12 +15,15 @@ from typing import Unpack
 
 import trio
 
-from ..message import ONLY_BYTES, Buffer, Message, as_frame, as_message, first_frame
+from ..message import ONLY_BYTES, Buffer, Message, as_frame, as_message, first_frame, size_of
 from ..monitor import Statistics
 from ..options import OptionArguments
-from ..pipe import Pipe
+from ..pipe import BULKY, Pipe
 from .fanout import Broadcast
 from .subscriptions import Recipients, Subscriptions
+
+_MOST_COPIED = 4 * 1024 * 1024
+"""Bytes that are copied for all peers together between two looks at the turn, about."""
 
 _MOST = 1000
 """Messages that wait to be handed out, about, if the high-water mark allows so many."""
@@ -41,6 +44,8 @@ class Topical(Broadcast, trio.abc.SendChannel[bytes]):
         """No peer is in this process."""
         self._waiting: list[Message] | None = None
         """What was sent in this tick; None while it is quiet, and when nothing may wait."""
+        self._bulky_waits = False
+        """A large message is among what waits."""
         self._most_waiting = min(own.send_hwm or _MOST, _MOST)
         self._something_waits = trio.lowlevel.ParkingLot()
         self._hand_out_scope: trio.CancelScope | None = None
@@ -60,10 +65,16 @@ class Topical(Broadcast, trio.abc.SendChannel[bytes]):
         if waiting is not None:
             self._send_run -= 1
             waiting.append(message)
+            if len(message) >= BULKY:
+                self._bulky_waits = True
+                self._count_copies(len(message))
             return
         if self._thread != get_ident():
             self._complain()
         self._send_run -= 1
+        bulky = len(message) >= BULKY
+        if bulky:
+            self._count_copies(len(message))
         wire = None
         known = self._subscriptions
         for pipe in known.remembered[message[known.beginning]]:
@@ -71,6 +82,8 @@ class Topical(Broadcast, trio.abc.SendChannel[bytes]):
             if lane.stalled:
                 self._miss(pipe)
                 continue
+            if bulky:
+                lane.bulky = True
             if pipe.wired:
                 if wire is None:
                     wire = self._header_of(len(message)) + message
@@ -98,7 +111,9 @@ class Topical(Broadcast, trio.abc.SendChannel[bytes]):
             await self._send(as_message(frames), "send_multipart")
             return
         self._send_run -= 1
-        self._give_or_let_wait(as_message(frames))
+        message = as_message(frames)
+        self._count_copies(size_of(message))
+        self._give_or_let_wait(message)
 
     def send_nowait(self, message: bytes) -> None:
         """As `send`; raises ``trio.WouldBlock`` where that would wait, which is only with ``xpub_nodrop``."""
@@ -114,7 +129,9 @@ class Topical(Broadcast, trio.abc.SendChannel[bytes]):
         self._end_send_run()
         await super()._send(message, doing)
         if not self._special and self._send_turn > 0:  # the rest of the turn needs no other look around
-            run = min(self._send_turn, self._most_waiting)
+            # To send a few bytes to many peers takes long as well: most messages are as large as the one before.
+            copies = max(1, size_of(message) * self._peer_count)
+            run = min(self._send_turn, self._most_waiting, max(1, _MOST_COPIED // copies))
             self._sent += run - self._send_run  # the one before is another task's, which came meanwhile
             self._send_run = run
             self._send_turn -= run
@@ -125,6 +142,7 @@ class Topical(Broadcast, trio.abc.SendChannel[bytes]):
         else:
             self._sent += 1
             self._send_turn -= 1
+            self._count_copies(size_of(message))
             self._give_or_let_wait(message)
 
     # -- handing out together ------------------------------------------------------------------------------
@@ -137,6 +155,7 @@ class Topical(Broadcast, trio.abc.SendChannel[bytes]):
                 self._let_wait()
             return
         self._waiting.append(message)
+        self._bulky_waits = self._bulky_waits or size_of(message) >= BULKY
         if len(self._waiting) >= self._most_waiting:
             self._hand_out()
 
@@ -173,6 +192,7 @@ class Topical(Broadcast, trio.abc.SendChannel[bytes]):
         for recipients, messages in self._by_recipients(waiting):
             self._extend(recipients, messages)
             changed |= recipients
+        self._bulky_waits = False
         for pipe in changed:
             if pipe.outbox and pipe.outbox.asleep:
                 pipe.write()
@@ -190,6 +210,7 @@ class Topical(Broadcast, trio.abc.SendChannel[bytes]):
         """Queue for each of ``recipients`` as many of ``messages`` as there is room for."""
         wires: list[Message] = []
         count = len(messages)
+        bulky = self._bulky_waits
         for pipe in recipients:
             lane = pipe.outbox
             room = 0 if lane.stalled else max(0, lane.limit - len(lane))
@@ -200,6 +221,8 @@ class Topical(Broadcast, trio.abc.SendChannel[bytes]):
                 wires += self._wires_of(messages[len(wires) : fits])
             some = wires if pipe.wired else messages
             lane.extend(some if fits == len(some) else some[:fits])
+            if bulky:
+                lane.bulky = True
             if fits == room:
                 self._full(pipe)
 
