@@ -1,4 +1,4 @@
-"""`python -m mq`."""
+"""How does `python -m mq` start? As the command line."""
 
 import sys
 

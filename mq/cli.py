@@ -1,4 +1,4 @@
-"""What can be done from the command line? `mq COMMAND`, or `python -m mq COMMAND`, and how it ends."""
+"""What does the command line do? Runs `mq COMMAND` or `python -m mq COMMAND`, and sets the exit status."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _OTHERS: dict[str, tuple[Callable[[argparse.ArgumentParser], None], Work]] = {
     "bench": (benching.add_bench, benching.bench),
     "keygen": (keys.add_keygen, keys.keygen),
 }
-"""The commands that are more than a socket in a pipe."""
+"""The commands that do more than send standard input and write received messages."""
 
 
 def parser(name: str) -> argparse.ArgumentParser:
@@ -58,12 +58,15 @@ def parser(name: str) -> argparse.ArgumentParser:
 
 
 def _calling(name: str, text: str) -> str:
-    """Return ``text`` with its examples calling the program as ``name``."""
+    """Return ``text``; its examples call the program by ``name``."""
     return text.replace("python -m mq", name)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a command. Returns 0, 1 for trouble on the way, 2 for what cannot be, 128 and more for signals."""
+    """Run a command and return the exit status.
+
+    0 is success, 1 a problem while running, 2 a wrong command line or endpoint, 128 plus its number a signal.
+    """
     name = "mq" if Path(sys.argv[0]).stem == "mq" else "python -m mq"  # the console script, or the package
     chosen = parser(name).parse_args(arguments)
     chosen.program = f"{name} {chosen.command}"
@@ -75,7 +78,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 async def _run(chosen: argparse.Namespace) -> int:
-    """Do the work until it is done, fails, or a signal comes."""
+    """Run the command until it finishes, fails, or the process receives a signal."""
     status = 0
     with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
         async with trio.open_nursery() as nursery:
@@ -96,14 +99,14 @@ async def _run(chosen: argparse.Namespace) -> int:
 
 
 def _first(error: BaseException) -> BaseException:
-    """Return what went wrong first, when tasks have wrapped it."""
+    """Return the first exception of a group, or ``error`` itself if it is no group."""
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
     return error
 
 
 def _status_of(error: BaseException, program: str) -> int:
-    if isinstance(error, BrokenPipeError):  # whoever read our output has had enough
+    if isinstance(error, BrokenPipeError):  # the reader of standard output has closed it
         return 0
     if isinstance(error, (Misused, Trouble, Error, OSError)):
         say(f"{program}: {error}")

@@ -1,4 +1,4 @@
-"""Which sockets can a proxy stand between? Those whose messages have the same shape, and what may listen in."""
+"""Which sockets can a proxy join? Those whose messages have the same shape. Checks capture and control, too."""
 
 from __future__ import annotations
 
@@ -19,25 +19,25 @@ _SHAPES: dict[type[Socket], str] = {
     **dict.fromkeys((Channel, Client, Scatter, Gather), "one frame"),
     **dict.fromkeys((Radio, Dish), "a group and a frame"),
 }
-"""What the messages of each type are made of."""
+"""The shape of the messages of each type."""
 
 _NOT_BETWEEN = {
-    Req: "it takes nothing but the replies to its own requests; put a Dealer there",
-    Rep: "it answers one request at a time; put a Router there, or pass the Rep as both sides to have it echo",
-    Server: "the numbers of its peers mean nothing to the other side; put a Router there, and Dealers in its clients",
-    Peer: "the numbers of its peers mean nothing to the other side; put a Router there, and Dealers in its clients",
+    Req: "a Req receives only replies to its own requests. Use a Dealer instead",
+    Rep: "a Rep answers one request at a time. Use a Router instead, or pass the Rep as both sides to echo requests",
+    Server: "the routing ids of a Server mean nothing to the other side. Use a Router instead, with Dealers as clients",
+    Peer: "the routing ids of a Peer mean nothing to the other side. Use a Router instead, with Dealers as clients",
 }
-"""Types that do not fit between others, and what does."""
+"""The types that a proxy cannot join, and the reason and remedy for each."""
 
 _CAPTURES = (Pub, XPub, Push, Pair, Dealer)
 _CONTROLS = (Pair, Rep, Pull, Sub)
 
 
 def checked(given: dict[str, Socket]) -> list[Socket]:
-    """Return the sockets, each once, if a proxy can be made of them."""
+    """Return the sockets, each once. Raises TypeError or ValueError if a proxy cannot join them."""
     for name, socket in given.items():
         if not isinstance(socket, Socket):
-            raise TypeError(f"proxy() joins sockets of mq; its {name} is {shortened(socket)}")
+            raise TypeError(f"proxy() joins sockets of mq; its {name} is {shortened(socket)}, which is not a socket")
         socket._check_open()
     _check_sides(given["frontend"], given["backend"])
     for name, kinds in (("capture", _CAPTURES), ("control", _CONTROLS)):
@@ -48,7 +48,7 @@ def checked(given: dict[str, Socket]) -> list[Socket]:
             known = ", ".join(kind.__name__ for kind in kinds)
             raise TypeError(f"the {name} of a proxy is one of {known}; got a {socket._name}")
         if sum(each is socket for each in given.values()) > 1:
-            raise ValueError(f"the {name} of a proxy is a socket of its own; it was given as something else, too")
+            raise ValueError(f"the {name} of a proxy is a separate socket; got the same socket for two arguments")
     return list(dict.fromkeys(given.values()))
 
 
@@ -57,7 +57,7 @@ def _check_sides(frontend: Socket, backend: Socket) -> None:
     for side in (frontend, backend):
         for kind, why in _NOT_BETWEEN.items():
             if isinstance(side, kind) and not (kind is Rep and frontend is backend):
-                raise TypeError(f"a proxy cannot join {names}: a {kind.__name__} does not fit, for {why}")
+                raise TypeError(f"a proxy cannot join {names}: {why}")
     ways = [(source, sink) for source, sink in ((frontend, backend), (backend, frontend)) if could(source, sink)]
     if not ways:
         raise TypeError(f"a proxy cannot join {names}: neither can send what the other receives")
@@ -65,11 +65,12 @@ def _check_sides(frontend: Socket, backend: Socket) -> None:
         have, need = _shape(source), _shape(sink)
         if have != need and (have, need) != ("one frame", "frames"):
             raise TypeError(
-                f"a proxy cannot join {names}: messages of a {source._name} are {have}, those of a {sink._name} {need}"
+                f"a proxy cannot join {names}: a message of a {source._name} is {have}, one of a {sink._name} is {need}"
             )
 
 
 def could(source: Socket, sink: Socket) -> bool:
+    """Return whether ``source`` can receive and ``sink`` can send."""
     return hasattr(source, "receive") and hasattr(sink, "send")
 
 

@@ -1,4 +1,4 @@
-"""What stands between two sockets and passes messages on? A proxy, as zmq_proxy() and zmq_proxy_steerable() are."""
+"""How do messages pass between two sockets? Through a proxy, like zmq_proxy() and zmq_proxy_steerable()."""
 
 from __future__ import annotations
 
@@ -35,15 +35,20 @@ async def proxy(
     *,
     task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
 ) -> None:
-    """Pass messages between ``frontend`` and ``backend``, whole, in each direction that their types can.
+    """Pass messages between ``frontend`` and ``backend``, in each direction that their socket types support.
 
-    A message is taken from one side only when the other has room for one, so whoever sends too fast is held up, and
-    cancelling the proxy loses nothing. ``frontend`` may be ``backend``: what it receives it sends back. ``capture``,
-    a Pub, XPub, Push, Pair or Dealer, is sent a copy of each message; what it has no room for at once is left out,
-    counted and reported by it, and said in the log. ``control``, a Pair, Rep, Pull or Sub, receives ``PAUSE``,
-    ``RESUME``, ``TERMINATE`` and ``STATISTICS``, which a Pair or Rep answers with 8 frames.
+    The proxy receives a message from one socket only when the other socket has room for a message. So fast senders
+    wait by back-pressure, and cancelling the proxy loses no message. If ``frontend`` and ``backend`` are the same
+    socket, the proxy sends each message back on the socket that received it.
 
-    Returns after ``TERMINATE``; otherwise runs until cancelled. Raises TypeError for types that cannot be joined, and
+    ``capture`` is a Pub, XPub, Push, Pair or Dealer. The proxy sends a copy of each message to ``capture``. If
+    ``capture`` cannot take a copy at once, ``capture`` drops, counts and reports the copy, and the log says so once.
+
+    ``control`` is a Pair, Rep, Pull or Sub. It receives the commands ``PAUSE``, ``RESUME``, ``TERMINATE`` and
+    ``STATISTICS``. A Pair or Rep answers ``STATISTICS`` with 8 frames: frames received, bytes received, frames sent
+    and bytes sent, of the frontend and then of the backend, each an unsigned 64-bit number in native byte order.
+
+    Runs until cancelled, and returns after ``TERMINATE``. Raises TypeError for types that cannot be joined, and
     ``trio.ClosedResourceError`` when one of the sockets is closed.
     """
     given = {"frontend": frontend, "backend": backend, "capture": capture, "control": control}
@@ -64,7 +69,7 @@ async def proxy(
         try:
             await part()
         except Exception as error:
-            failure = failure or error  # the others follow from the first
+            failure = failure or error  # the first failure causes the later ones
         nursery.cancel_scope.cancel()
 
     async with trio.open_nursery() as nursery:
@@ -77,7 +82,7 @@ async def proxy(
 
 @define(eq=False)
 class _Switch:
-    """Whether messages pass."""
+    """Whether messages pass, as the commands PAUSE and RESUME set it."""
 
     on: trio.Event = field(factory=trio.Event)
 
@@ -93,7 +98,7 @@ class _Switch:
 
 
 class _Way:
-    """One direction, and what has passed."""
+    """One direction of the proxy, and the numbers of frames and bytes that passed."""
 
     def __init__(self, source: Socket, sink: Socket, capture: Socket | None, switch: _Switch) -> None:
         self._source: Any = source
@@ -106,7 +111,8 @@ class _Way:
 
     @property
     def needed(self) -> bool:
-        # The requests that an XPub receives have had their effect; but while too many wait it heeds no further ones.
+        # An XPub has already applied the subscriptions that it receives. But they must be taken from its queue: while
+        # the queue is full, the XPub applies no further ones.
         return self.forwards or isinstance(self._source, XPub)
 
     async def work(self) -> None:
@@ -123,9 +129,10 @@ class _Way:
                 await self._burst()
 
     async def _burst(self) -> None:
-        """Pass on what is there, up to a turn, with no wait between taking a message and giving it away.
+        """Pass on the waiting messages, at most one turn, and send each message right after receiving it.
 
-        That the sink waits nevertheless depends on the message, as to the one peer of a Router that is full.
+        ``send`` can still wait if the room depends on the message: a Router with router_mandatory waits for the peer
+        that the message names.
         """
         source, sink, capture = self._source, self._sink, self._capture
         takers, readable = sink._begin_sending(), source._begin_receiving()
@@ -171,7 +178,7 @@ class _Way:
             capture._drop_unsent(1, reasons.CAPTURE_FULL)
             if not self._told:
                 self._told = True
-                log.warning("a proxy goes on without its capture: the %s could take no more messages", capture._name)
+                log.warning("the capture of a proxy, a %s, drops copies: it could not take one at once", capture._name)
 
     def _discard(self) -> None:
         readable = self._source._begin_receiving()
@@ -180,7 +187,7 @@ class _Way:
 
 
 class _Control:
-    """Carries out what is received on ``socket``."""
+    """Carries out the commands that ``socket`` receives."""
 
     def __init__(self, socket: Socket, switch: _Switch, forth: _Way, back: _Way) -> None:
         self._socket: Any = socket
@@ -203,11 +210,11 @@ class _Control:
             else:
                 known = ", ".join(map(bytes.decode, self._commands))
                 complaint = f"unknown command {shortened(frames[0] if len(frames) == 1 else frames)}: send {known}"
-                log.warning("a proxy was given an %s", complaint)
+                log.warning("the control of a proxy received an %s", complaint)
                 self._answer([complaint.encode()], command)
 
     def _answer(self, reply: list[bytes] | None, command: bytes) -> None:
-        """Send ``reply``. A Rep owes one to every command; a Pair is sent those that say something."""
+        """Send ``reply``. A Rep must answer every command. A Pair answers only if there is a reply."""
         socket = self._socket
         if isinstance(socket, Rep):
             socket.send_multipart_nowait(reply or [b""])
@@ -220,7 +227,7 @@ class _Control:
             log.warning("a proxy cannot answer STATISTICS on a %s: use a Rep or a Pair", socket._name)
 
     def _statistics(self) -> list[bytes]:
-        """Return what zmq_proxy_steerable() does: parts and bytes, received and sent, of frontend and backend."""
+        """Return frames and bytes of both sides, received and sent, in the order of zmq_proxy_steerable()."""
         forth, back = self._ways
         numbers = [
             *(forth.parts_in, forth.bytes_in, back.parts_out, back.bytes_out),

@@ -1,4 +1,4 @@
-"""What can commands be told? The arguments that many of them share, and how their texts become values."""
+"""Which arguments do commands share? Endpoints, socket options and formats; converts their texts to values."""
 
 from __future__ import annotations
 
@@ -16,43 +16,48 @@ _TRUE, _FALSE = ("true", "yes", "on", "1"), ("false", "no", "off", "0")
 
 
 def endpoints(parser: argparse.ArgumentParser) -> None:
-    group = parser.add_argument_group("endpoints", "at least one, any number of each")
+    group = parser.add_argument_group("endpoints", "at least one; each may be given many times")
     group.add_argument(
-        "endpoints", nargs="*", metavar="ENDPOINT", help="connect to it; with @ before it, as in @tcp://*:5555, bind it"
+        "endpoints", nargs="*", metavar="ENDPOINT",
+        help="connect to this endpoint, or bind if @ precedes it: @tcp://*:5555",
     )
     group.add_argument("-b", "--bind", action="append", default=[], metavar="ENDPOINT",
-                       help="listen at it; a wildcard is resolved and told on standard error")  # fmt: skip
-    group.add_argument("-c", "--connect", action="append", default=[], metavar="ENDPOINT", help="connect to it")
+                       help="listen at this endpoint; a resolved wildcard is written to standard error")  # fmt: skip
+    group.add_argument("-c", "--connect", action="append", default=[], metavar="ENDPOINT",
+                       help="connect to this endpoint")  # fmt: skip
 
 
 def socket(parser: argparse.ArgumentParser, *, identity: bool = False) -> None:
     group = parser.add_argument_group("the socket")
     group.add_argument("--linger", type=seconds, metavar="SECONDS",
-                       help="how long to wait at the end while peers take nothing (default 5)")  # fmt: skip
-    group.add_argument("--hwm", type=whole(0), metavar="N", help="messages that may wait for and from each peer")
+                       help="time without progress after which the final flush gives up (default 5)")  # fmt: skip
+    group.add_argument("--hwm", type=whole(0), metavar="N",
+                       help="high-water marks: messages in the send queue and receive queue of a peer")  # fmt: skip
     if identity:
-        group.add_argument("--identity", metavar="TEXT", help="what a ROUTER at the other end knows this socket by")
+        group.add_argument("--identity", metavar="TEXT", help="routing id of this socket, for ROUTER peers")
     group.add_argument("-o", "--option", action="append", default=[], metavar="NAME=VALUE",
-                       help="set any option of mq.Options, as in -o heartbeat_interval=2")  # fmt: skip
-    group.add_argument("-v", "--verbose", action="store_true", help="tell bound endpoints and events on standard error")
+                       help="set any option of mq.Options: -o heartbeat_interval=2")  # fmt: skip
+    group.add_argument("-v", "--verbose", action="store_true",
+                       help="write bound endpoints and events to standard error")  # fmt: skip
 
 
 def text(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("messages as text")
     group.add_argument("-f", "--format", choices=formats.NAMES, default="lines", help=(
-        r"lines (default): a line each, bytes as they are; escaped: with \n, \t, \\ and \xNN, safe for any bytes; "
-        "hex: frames in hexadecimal with spaces between, - for an empty one; json: a string or an array of strings a "
-        "line; raw: all of the input is one message, and output is written without anything between"))  # fmt: skip
-    group.add_argument("--output-format", choices=formats.NAMES, help="for what is written, if that differs")
+        r"lines (default): a message is a line with unchanged bytes; escaped: a line with \n, \t, \\ and \xNN, for any "
+        "bytes; hex: a line of hexadecimal frames with spaces between, - for an empty frame; json: a line with a "
+        "string or an array of strings; raw: the whole input is one message, and the output has nothing between "
+        "messages"))  # fmt: skip
+    group.add_argument("--output-format", choices=formats.NAMES, help="format of written messages, if different")
     group.add_argument("-s", "--separator", metavar="TEXT", help=(
-        r"what stands between the frames of a message in lines, as in -s ', ' or -s '\t'; without it, a line that is "
-        "read is one frame, and frames are written with a tab between"))  # fmt: skip
+        r"separator between the frames of a message in lines and escaped, such as -s ', ' or -s '\t'; without it, an "
+        "input line is one frame, and written frames are joined by a tab"))  # fmt: skip
 
 
 def whole(minimum: int) -> Callable[[str], int]:
     def parse(given: str) -> int:
         if not given.isascii() or not given.isdigit() or int(given) < minimum:
-            raise argparse.ArgumentTypeError(f"a whole number of at least {minimum} is needed, got {given!r}")
+            raise argparse.ArgumentTypeError(f"expected a whole number of at least {minimum}, got {given!r}")
         return int(given)
 
     return parse
@@ -64,12 +69,12 @@ def seconds(given: str) -> float:
     except ValueError:
         value = math.nan
     if not value >= 0:
-        raise argparse.ArgumentTypeError(f"a number of seconds, 0 or more, is needed, got {given!r}")
+        raise argparse.ArgumentTypeError(f"expected a number of seconds, 0 or more, got {given!r}")
     return value
 
 
 def split_endpoint(given: str) -> tuple[bool, str]:
-    """Return whether to bind, and the endpoint: ``@`` before it is bind, ``>`` or nothing connect."""
+    """Return whether to bind, and the endpoint. The prefix ``@`` means bind; ``>`` or no prefix means connect."""
     return given.startswith("@"), given[1:] if given[:1] in ("@", ">") else given
 
 
@@ -81,7 +86,7 @@ def separator(given: str | None) -> bytes | None:
     except ValueError as error:
         raise Misused(f"--separator: {error}") from None
     if not value:
-        raise Misused("--separator is empty: what shall stand between frames?")
+        raise Misused("--separator is empty: give at least one byte, such as -s ','")
     return value
 
 
@@ -89,7 +94,7 @@ def separator(given: str | None) -> bytes | None:
 
 
 def options(chosen: argparse.Namespace) -> dict[str, Any]:
-    """Return the keyword arguments for a socket."""
+    """Return the keyword arguments for the constructor of a socket."""
     given: dict[str, Any] = {}
     if chosen.linger is not None:
         given["linger"] = chosen.linger
@@ -101,7 +106,7 @@ def options(chosen: argparse.Namespace) -> dict[str, Any]:
     for each in chosen.option:
         name, equals, value = each.partition("=")
         if not equals:
-            raise Misused(f"--option is written NAME=VALUE, got {each!r}")
+            raise Misused(f"--option takes NAME=VALUE, got {each!r}")
         if name not in hints:
             raise Misused(f"there is no option {name!r}: {advice_on(name, list(hints))}")
         given[name] = _value(name, hints[name], value)
@@ -156,8 +161,8 @@ _MEANS: dict[Any, str] = {
     int: "a whole number",
     float: "a number of seconds, or inf",
     str: "a text",
-    bytes: r"a text with \xNN for what is none",
-    Set: "names with commas between",
-    tuple: "values with commas between",
-    _MAPPING: "written X-Name:text, with commas between",
+    bytes: r"a text, with \xNN for bytes that are not text",
+    Set: "a list of names separated by commas",
+    tuple: "a list of values separated by commas",
+    _MAPPING: "a list of X-Name:text pairs separated by commas",
 }

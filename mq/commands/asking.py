@@ -1,4 +1,4 @@
-"""How are requests asked and answered in a shell? The commands req and rep."""
+"""How are requests sent and answered in a shell? By the commands req and rep."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ def add_req(parser: argparse.ArgumentParser) -> None:
     arguments.endpoints(parser)
     traffic.add_sources(parser, Req)
     parser.add_argument("-n", "--count", type=arguments.whole(1), metavar="N",
-                        help="end after N requests; messages given by --message are repeated")  # fmt: skip
+                        help="end after N requests; --message is repeated until then")  # fmt: skip
     parser.add_argument("-t", "--timeout", type=arguments.seconds, default=math.inf, metavar="SECONDS",
-                        help="how long to wait for each reply (default: for ever)")  # fmt: skip
+                        help="time limit for each reply (default: none)")  # fmt: skip
     arguments.text(parser)
     arguments.socket(parser, identity=True)
 
 
 async def req(chosen: argparse.Namespace) -> None:
-    """Send each message as a request, and write its reply."""
+    """Send each message as a request, and write the reply."""
     form = formats.make(chosen.format, arguments.separator(chosen.separator), output=chosen.output_format)
     asked = unanswered = 0
     async with opened(Req, chosen) as socket:
@@ -65,16 +65,16 @@ def add_rep(parser: argparse.ArgumentParser) -> None:
     arguments.endpoints(parser)
     how = parser.add_mutually_exclusive_group()
     how.add_argument("--echo", action="store_true", help="reply with the request itself")
-    how.add_argument("--exec", metavar="COMMAND", help="run a shell command for each request, which is its standard "
-                     "input, and reply with what it prints, less the last newline")  # fmt: skip
-    how.add_argument("--reply", metavar="TEXT", help="always reply with this")
+    how.add_argument("--exec", metavar="COMMAND", help="run a shell command for each request; the request is its "
+                     "standard input, and the reply is its output without the last newline")  # fmt: skip
+    how.add_argument("--reply", metavar="TEXT", help="reply with this text")
     parser.add_argument("-n", "--count", type=arguments.whole(1), metavar="N", help="end after N requests")
     arguments.text(parser)
     arguments.socket(parser, identity=True)
 
 
 async def rep(chosen: argparse.Namespace) -> None:
-    """Answer requests; without a way to, write each and read its reply."""
+    """Answer requests. Without --echo, --exec or --reply, write each request and read the reply from standard input."""
     form = formats.make(chosen.format, arguments.separator(chosen.separator), output=chosen.output_format)
     answer = _answerer(chosen, form)
     left = chosen.count or math.inf
@@ -90,7 +90,7 @@ async def rep(chosen: argparse.Namespace) -> None:
 def _answerer(
     chosen: argparse.Namespace, form: Format
 ) -> Callable[[list[bytes]], Awaitable[list[bytes] | None]]:
-    """Return what makes a reply of a request, or None when there are no more replies."""
+    """Return a function that returns the reply to a request, or None when standard input has ended."""
     if chosen.reply is not None:
         try:
             fixed = form.read(chosen.reply.encode())

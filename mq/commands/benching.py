@@ -1,4 +1,4 @@
-"""How fast is it here? The command bench: messages and round trips between two processes."""
+"""How fast is mq on this machine? The command bench measures messages and round trips between two processes."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def add_bench(parser: argparse.ArgumentParser) -> None:
 
 
 async def bench(chosen: argparse.Namespace) -> None:
-    """Measure, and write what came out."""
+    """Measure, and write the results."""
     with tempfile.TemporaryDirectory() as directory:
         endpoint = "tcp://127.0.0.1:*" if chosen.transport == "tcp" else f"ipc://{Path(directory) / 'bench'}"
         if chosen.what != "latency":
@@ -45,7 +45,7 @@ async def bench(chosen: argparse.Namespace) -> None:
 
 @asynccontextmanager
 async def _pair(kind: Any, chosen: argparse.Namespace, endpoint: str, *other: str) -> AsyncIterator[Any]:
-    """Open a socket here, and one in another process."""
+    """Open a socket in this process, and run a command that connects to it in another process."""
     async with opened_at(kind, arguments.options(chosen), [], verbose=chosen.verbose) as socket:
         bound = socket.bind(endpoint)
         command = [sys.executable, "-m", "mq", *other, "--connect", bound]
@@ -83,7 +83,7 @@ async def _latency(chosen: argparse.Namespace, endpoint: str) -> None:
         for _ in range(count):
             started = time.perf_counter()
             if len(await req.request(body)) != size:
-                raise Trouble("the echo is not what was sent")
+                raise Trouble("the echo has another size than the request")
             times.append((time.perf_counter() - started) * 1e6)
     times.sort()
     await write(

@@ -1,11 +1,11 @@
-"""What ends a command early? Something wrong with how it was called, or with what happened then."""
+"""Which errors end a command? A wrong command line, or a problem while running."""
 
 from __future__ import annotations
 
 
 class Misused(Exception):
-    """The command line asks for what cannot be: exit status 2."""
+    """The command line, an option or an endpoint is wrong. The exit status is 2."""
 
 
 class Trouble(Exception):
-    """Something went wrong on the way: exit status 1."""
+    """A problem occurred while running. The exit status is 1."""

@@ -1,4 +1,4 @@
-"""How is a message written down? As a line, escaped, in hexadecimal, as JSON, or just as its bytes."""
+"""How is a message written as text? As a line, escaped, in hexadecimal, as JSON, or as raw bytes."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _PLAIN_ADDRESS = re.compile(rb"(?!0x)[!-.0-~]+")
 
 @frozen
 class Format:
-    """How messages become text and back. ``whole`` formats take all of the input for one message."""
+    """Converts messages to text and back. If ``whole`` is set, the whole input is one message."""
 
     read: Callable[[bytes], list[bytes]]
     write: Callable[[list[bytes]], bytes]
@@ -29,11 +29,11 @@ class Format:
 def make(
     name: str, separator: bytes | None, *, output: str | None = None, named: bool = False, once: bool = False
 ) -> Format:
-    """Return the format called ``name``, which writes as the one called ``output`` does, if that is given.
+    """Return a format that reads as the format ``name``, and writes as the format ``output`` if that is given.
 
-    ``separator`` stands between frames; without one, a line that is read is one frame, and a tab is written. With
-    ``once``, only the first of a line that is read counts. ``named`` messages begin with routing ids, which lines show
-    so that they can be typed.
+    ``separator`` separates frames. Without it, an input line is one frame, and written frames are joined by a tab.
+    With ``once``, an input line is split only at its first separator. ``named`` messages begin with routing ids, which
+    the format ``lines`` writes as text that can be typed.
     """
     between = TAB if separator is None else separator
 
@@ -75,24 +75,25 @@ def unescape(text: bytes) -> bytes:
             return bytes.fromhex(code[1:].decode())
         if code not in _ESCAPES:
             shown = match[0].decode(errors="backslashreplace")
-            raise ValueError(rf"{shown} is no escape; there are \n \r \t \0 \\ and \xNN, as in \x7f")
+            raise ValueError(rf"{shown} is no escape: use \n \r \t \0 \\ or \xNN, such as \x7f")
         return _ESCAPES[code]
 
     return _ESCAPED.sub(character, text)
 
 
 def escape(frame: bytes) -> bytes:
-    """Undo `unescape`, for any bytes."""
+    """Return ``frame`` as text that `unescape` reads, for any bytes."""
     return _UNSAFE.sub(
         lambda match: b"\\" + (_NAMES.get(match[0]) or b"x%02x" % match[0][0]), frame
     )
 
 
 def shorten_envelope(frames: list[bytes]) -> list[bytes]:
-    """Put routing ids into one frame that can be read and typed.
+    """Join the routing ids of ``frames`` into one frame of text.
 
-    ``ann`` is a routing id of text, ``0x00e3c1a45d`` one of other bytes; where a REQ or REP is at the other end, all
-    frames up to the empty one that it has there are joined, as in ``0x00e3c1a45d/0x0000002a/``.
+    A routing id that is text stays as it is, such as ``ann``. Other bytes become hexadecimal, such as
+    ``0x00e3c1a45d``. If the envelope ends with an empty frame, as with a REQ or REP peer, all frames of the envelope
+    are joined by slashes: ``0x00e3c1a45d/0x0000002a/``.
     """
     first, *rest = frames
     if b"" not in rest[:-1]:
@@ -102,7 +103,7 @@ def shorten_envelope(frames: list[bytes]) -> list[bytes]:
 
 
 def read_envelope(text: bytes) -> list[bytes]:
-    """Undo `shorten_envelope`, for its first frame."""
+    """Return the envelope that `shorten_envelope` wrote as ``text``."""
     return [read_address(part) for part in text.split(b"/")]
 
 
@@ -116,7 +117,8 @@ def read_address(text: bytes) -> bytes:
     try:
         return bytes.fromhex(text[2:].decode())
     except ValueError:
-        raise ValueError(f"{text.decode(errors='replace')!r} is no routing id, as 0x00e3c1a45d is") from None
+        shown = text.decode(errors="replace")
+        raise ValueError(f"{shown!r} is no routing id: write two digits per byte, such as 0x00e3c1a45d") from None
 
 
 def show_hex(frame: bytes) -> bytes:
@@ -124,20 +126,20 @@ def show_hex(frame: bytes) -> bytes:
 
 
 def read_hex(line: bytes) -> list[bytes]:
-    """Read frames in hexadecimal with spaces between them; ``-`` is an empty one."""
+    """Read hexadecimal frames that are separated by spaces; ``-`` is an empty frame."""
     try:
         return [b"" if part == b"-" else bytes.fromhex(part.decode()) for part in line.split() or [b"-"]]
     except ValueError:
         text = line.decode(errors="replace")
-        raise ValueError(f"{text!r} is not hexadecimal: write two digits a byte, as in '68656c6c6f'") from None
+        raise ValueError(f"{text!r} is not hexadecimal: write two digits per byte, such as '68656c6c6f'") from None
 
 
 def read_json(line: bytes) -> list[bytes]:
-    """Read a JSON string, or an array of them; ``{"hex": "00ff"}`` stands for bytes that are no text."""
+    """Read a JSON string or an array of strings; ``{"hex": "00ff"}`` stands for bytes that are not UTF-8."""
     try:
         value = json.loads(line)
     except ValueError as error:
-        raise ValueError(f"this is not JSON: {error}") from None
+        raise ValueError(f"not JSON: {error}") from None
     frames = value if isinstance(value, list) else [value]
     if not frames:
         raise ValueError("a message has at least one frame, got []")
@@ -151,12 +153,12 @@ def _frame_of(value: object) -> bytes:
         return b"".join(read_hex(value["hex"].encode() or b"-"))
     raise ValueError(
         f"a frame is a JSON string, or {{\"hex\": \"00ff\"}}; got {json.dumps(value)}. "
-        "To send JSON as it is, use the format 'lines'"
+        "To send JSON text unchanged, use the format 'lines'"
     )
 
 
 def write_json(frames: list[bytes]) -> bytes:
-    """Undo `read_json`: a message of one frame is written as a string."""
+    """Return a line that `read_json` reads. A message of one frame is a string, others are arrays."""
     values = [_value_of(frame) for frame in frames]
     return json.dumps(values if len(values) > 1 else values[0], ensure_ascii=False).encode() + b"\n"
 

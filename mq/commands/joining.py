@@ -1,4 +1,4 @@
-"""How are two sockets joined from a shell? The command proxy."""
+"""How are two sockets joined in a shell? By the command proxy."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ def add_proxy(parser: argparse.ArgumentParser) -> None:
     names = ", ".join(sorted(KINDS))
     for side in ("frontend", "backend"):
         parser.add_argument(f"{side}_type", metavar=f"{side.upper()}-TYPE", choices=KINDS, type=str.lower,
-                            help=f"one of {names}" if side == "frontend" else "another, or the same")  # fmt: skip
+                            help=f"one of {names}" if side == "frontend" else "one of the same types")  # fmt: skip
         parser.add_argument(f"{side}_endpoints", metavar="ENDPOINT",
-                            help="@tcp://*:5559 binds, tcp://host:5559 connects; commas between several")  # fmt: skip
+                            help="@tcp://*:5559 binds, tcp://host:5559 connects; separate them by commas")  # fmt: skip
     for name, kinds, does in (
-        ("capture", _CAPTURES, "send a copy of every message there"),
-        ("control", _CONTROLS, "receive PAUSE, RESUME, STATISTICS and TERMINATE there"),
+        ("capture", _CAPTURES, "send a copy of every message to this endpoint"),
+        ("control", _CONTROLS, "receive PAUSE, RESUME, STATISTICS and TERMINATE at this endpoint"),
     ):
         parser.add_argument(f"--{name}", metavar="ENDPOINT", help=does)
         parser.add_argument(f"--{name}-type", choices=kinds, default=next(iter(kinds)), help="default: %(default)s")
@@ -42,7 +42,7 @@ def add_proxy(parser: argparse.ArgumentParser) -> None:
 
 
 async def run_proxy(chosen: argparse.Namespace) -> None:
-    """Pass messages on until told to stop."""
+    """Pass messages on until the control receives TERMINATE, or the process receives a signal."""
     options = arguments.options(chosen)
     sides = [KINDS[chosen.frontend_type], KINDS[chosen.backend_type]]
     for name in options:
@@ -78,7 +78,10 @@ def _is_for(option: str, kind: type[Socket]) -> bool:
 
 
 def _subscribe(source: Any, *, xsub: bool) -> None:
-    """Ask for everything where nobody else can: a SUB, or an XSUB opposite of what passes no subscriptions on."""
+    """Subscribe to all messages if no peer can do so through the proxy.
+
+    This is the case for a SUB, and for an XSUB if ``xsub`` says that the opposite socket receives no subscriptions.
+    """
     if isinstance(source, Sub):
         source.subscribe(b"")
     elif isinstance(source, XSub) and xsub:

@@ -1,4 +1,4 @@
-"""How are keys made? The command keygen: a pair for CURVE."""
+"""How is a key pair for CURVE generated in a shell? By the command keygen."""
 
 from __future__ import annotations
 
@@ -13,6 +13,6 @@ def add_keygen(parser: argparse.ArgumentParser) -> None:
 
 
 async def keygen(chosen: argparse.Namespace) -> None:
-    """Write a new pair of keys."""
+    """Write a new key pair."""
     public, secret = curve_keypair()
     await write(b"public %b\nsecret %b\n" % (public, secret))

@@ -1,4 +1,4 @@
-"""How does a socket open as the command line says? Its options, its endpoints, and what is told about them."""
+"""How does a command open its socket? Sets options, opens endpoints, and reports events and dropped messages."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from .standard import say
 
 @asynccontextmanager
 async def opened(kind: type[Socket], chosen: argparse.Namespace) -> AsyncIterator[Any]:
-    """Open a socket and its endpoints; complain at the end when something of what was sent is lost."""
+    """Open a socket and its endpoints. Raises `Trouble` at the end if the socket dropped messages."""
     async with opened_at(kind, options(chosen), places_of(chosen), verbose=chosen.verbose, tell=_trouble) as socket:
         yield socket
 
@@ -33,7 +33,7 @@ def _trouble(lost: str) -> None:
 
 
 def places_of(chosen: argparse.Namespace) -> list[tuple[bool, str]]:
-    """Return what to bind (True) and what to connect to."""
+    """Return the endpoints, each with True to bind or False to connect."""
     places = [(True, each) for each in chosen.bind] + [(False, each) for each in chosen.connect]
     places += map(split_endpoint, chosen.endpoints)
     if not places:
@@ -51,7 +51,7 @@ async def opened_at(
     watch: Callable[[Event], Awaitable[None]] | None = None,
     tell: Callable[[str], None] = say,
 ) -> AsyncIterator[Any]:
-    """Open a socket and its endpoints; call ``watch`` with each event, and ``tell`` at the end with what was lost."""
+    """Open a socket and its endpoints. Calls ``watch`` with each event, and ``tell`` at the end with `losses_of`."""
     try:
         socket = kind(**given)
     except (TypeError, ValueError) as error:
@@ -64,7 +64,7 @@ async def opened_at(
         for bind, endpoint in places:
             attach(socket, bind, endpoint, verbose=verbose)
         yield socket
-        socket._losses.quiet = True  # it is said here, once, and with the names of flags
+        socket._losses.quiet = True  # reported below instead, once, with the flags of the command line
         try:
             await socket.aclose()
         except trio.Cancelled:
@@ -77,7 +77,7 @@ async def opened_at(
 
 
 def losses_of(socket: Socket) -> str:
-    """Return what ``socket`` has dropped, for whom and why; "" when it has dropped nothing."""
+    """Return how many messages ``socket`` dropped, for which peers and why; "" if none."""
     dropped, left = Counter(socket.statistics().dropped), socket._losses.left
     total = dropped.total()
     if not total:
@@ -118,12 +118,12 @@ async def _tell(event: Event) -> None:
 
 
 def line_of(event: Event) -> str:
-    """Return an event as a line: its name, and what it says."""
+    """Return an event as a line: its name and its fields."""
     return " ".join([type(event).__name__, *(f"{name}={value}" for name, value in asdict(event).items())])
 
 
 async def wait_for_peers(socket: Any, count: int) -> None:
-    """Wait until ``count`` peers are there; for publishers, until so many have asked for something."""
+    """Wait until ``count`` peers are connected; for publishers, until ``count`` peers have subscribed or joined."""
     await socket.wait_connected(count)
     if isinstance(socket, Publisher) and not socket.options.invert_matching:
         await socket.wait_subscribed(None, count)

@@ -1,4 +1,4 @@
-"""How long does an answer take? The command ping: round trips of PING and PONG, or of requests and their echoes."""
+"""How long does a round trip take? The command ping measures PING and PONG, or requests and their echoes."""
 
 from __future__ import annotations
 
@@ -23,28 +23,31 @@ _COUNTERPARTS = {
     "ROUTER": "DEALER", "REP": "DEALER", "PULL": "PUSH", "PUB": "SUB", "XPUB": "SUB", "SUB": "PUB", "XSUB": "PUB",
     "SERVER": "CLIENT", "RADIO": "DISH", "DISH": "RADIO", "GATHER": "SCATTER",
 }  # fmt: skip
-"""What to call oneself to a peer. The types that are missing would send messages to whoever comes, or take no other."""
+"""The socket type that ping announces, by the type of the peer.
+
+The missing types send messages to every new connection, or accept only one peer.
+"""
 
 
 def add_ping(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("endpoint", metavar="ENDPOINT", help="where the peer listens")
+    parser.add_argument("endpoint", metavar="ENDPOINT", help="endpoint at which the peer listens")
     parser.add_argument("--req", action="store_true", help="send requests to a rep --echo, instead of PING commands")
     parser.add_argument("-n", "--count", type=arguments.whole(1), default=5, metavar="N", help="default %(default)s")
     parser.add_argument("--interval", type=arguments.seconds, default=0.2, metavar="SECONDS",
-                        help="pause between them (default %(default)s)")  # fmt: skip
+                        help="pause between round trips (default %(default)s)")  # fmt: skip
     parser.add_argument("-t", "--timeout", type=arguments.seconds, default=2.0, metavar="SECONDS",
-                        help="how long to wait for the peer, and for each answer (default %(default)s)")  # fmt: skip
+                        help="time limit for the handshake, and for each answer (default %(default)s)")  # fmt: skip
     parser.add_argument("--size", type=arguments.whole(0), default=16, metavar="BYTES",
-                        help="of a request, or of a PING's context: at most 16 (default %(default)s)")  # fmt: skip
+                        help="size of a request, or of a PING context, at most 16 (default %(default)s)")  # fmt: skip
     arguments.socket(parser)
 
 
 async def ping(chosen: argparse.Namespace) -> None:
-    """Measure round trips, and write each and what they come to."""
+    """Measure round trips, and write each time and a summary."""
     kind = Req if chosen.req else Stream
     binds, endpoint = arguments.split_endpoint(chosen.endpoint)
     if binds:
-        raise Misused("ping connects; give the endpoint without @")
+        raise Misused("ping connects: give the endpoint without @")
     options = {"linger": 0.0, **arguments.options(chosen)}
     async with opened_at(kind, options, [(False, endpoint)], verbose=chosen.verbose) as socket:
         with trio.move_on_after(chosen.timeout) as scope:
@@ -84,7 +87,7 @@ async def _summarize(count: int, times: list[float]) -> None:
         )
     await write(text.encode())
     if not times:
-        raise Trouble("there was no answer at all")
+        raise Trouble("no answer")
 
 
 async def _requests(socket: Any, size: int) -> tuple[str, Callable[[int], Awaitable[None]]]:
@@ -96,7 +99,7 @@ async def _requests(socket: Any, size: int) -> tuple[str, Callable[[int], Awaita
     return f"requests of {size} bytes", probe
 
 
-# -- PING and PONG, as RFC 37 has them, over a socket of raw bytes --------------------------------------------
+# -- PING and PONG (RFC 37) over a Stream ----------------------------------------------------------------------
 
 
 async def _pings(socket: Any, size: int) -> tuple[str, Callable[[int], Awaitable[None]]]:
@@ -104,15 +107,15 @@ async def _pings(socket: Any, size: int) -> tuple[str, Callable[[int], Awaitable
     await wire.write(_GREETING)
     greeting = await wire.read(64)
     if greeting[:1] != b"\xff" or greeting[9:10] != b"\x7f" or greeting[10] < 3:
-        raise Trouble("the peer does not speak ZMTP 3, which has PING")
+        raise Trouble("the peer does not speak ZMTP 3, and earlier versions have no PING")
     mechanism = greeting[12:32].rstrip(b"\0").decode(errors="replace")
     if mechanism != "NULL":
-        raise Trouble(f"the peer asks for the mechanism {mechanism}, and only NULL can be pinged; try --req")
+        raise Trouble(f"the peer uses the mechanism {mechanism}, and ping supports only NULL: try --req")
     _, ready = await wire.command()
     peer = _socket_type(ready)
     if peer not in _COUNTERPARTS:
         raise Trouble(
-            f"the peer is a {peer or 'stranger'}, which sends to whoever connects, or takes nobody else: not pinged"
+            f"ping refuses a peer of type {peer or 'unknown'}: it sends to every new connection, or accepts only one"
         )
     own = _COUNTERPARTS[peer].encode()
     properties = b"\x0bSocket-Type" + len(own).to_bytes(4, "big") + own
@@ -135,7 +138,7 @@ def _command(body: bytes) -> bytes:
 
 
 def _socket_type(ready: bytes) -> str:
-    """Return what a READY command says its sender is."""
+    """Return the socket type that a READY command states, or ""."""
     rest = ready.removeprefix(b"\x05READY")
     while rest:
         name, rest = rest[1 : 1 + rest[0]], rest[1 + rest[0] :]
@@ -147,7 +150,7 @@ def _socket_type(ready: bytes) -> str:
 
 
 class _Wire:
-    """The bytes of the one connection of a Stream."""
+    """Reads and writes the bytes of the only connection of a Stream."""
 
     def __init__(self, socket: Any) -> None:
         self._socket = socket

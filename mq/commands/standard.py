@@ -1,6 +1,6 @@
-"""How do messages come from standard input and go to standard output, in pipes, files and terminals alike?
+"""How are standard input and output read and written? In threads, for pipes, files and terminals alike.
 
-Reads and writes block a thread: what stands at the other end may share the descriptor, so it stays as it is.
+Reads and writes block their thread. Non-blocking mode would also affect the processes that share the file description.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _READ = 65536
 
 
 class Input:
-    """The messages of standard input, as a format reads them."""
+    """Reads messages from standard input in a format."""
 
     def __init__(self, form: Format) -> None:
         self._form = form
@@ -28,7 +28,7 @@ class Input:
         self._ended = False
 
     async def batch(self) -> list[list[bytes]]:
-        """Return as many messages as have come, at least one, or none at the end; waits for them."""
+        """Wait for messages, and return all that have arrived; none at the end of input."""
         lines: list[bytes] = []
         while not lines and not self._ended:
             data = await _read()
@@ -51,12 +51,12 @@ class Input:
 async def _read() -> bytes:
     try:
         return await trio.to_thread.run_sync(os.read, 0, _READ, abandon_on_cancel=True)
-    except OSError:  # it is closed, or its terminal is gone
+    except OSError:  # standard input is closed, or its terminal is gone
         return b""
 
 
 async def write(data: bytes) -> None:
-    """Write to standard output. Raises BrokenPipeError when nobody reads it any more."""
+    """Write to standard output. Raises BrokenPipeError if the reader has closed it."""
 
     def write_all() -> None:
         left = memoryview(data)
@@ -67,7 +67,7 @@ async def write(data: bytes) -> None:
 
 
 async def while_read(work: Callable[[], Awaitable[None]]) -> None:
-    """Do ``work``, until nobody reads standard output any more: a pipe then raises BrokenPipeError at once."""
+    """Run ``work``. Raises BrokenPipeError as soon as the reader of standard output, a pipe, has closed it."""
     async with trio.open_nursery() as nursery:
         nursery.start_soon(_until_unread)
         await work()
@@ -80,7 +80,7 @@ async def _until_unread() -> None:
     except OSError:
         return
     if is_pipe:
-        await trio.lowlevel.wait_readable(1)  # the end that is written to has nothing to read: its other end is gone
+        await trio.lowlevel.wait_readable(1)  # the writing end of a pipe is readable only if the reading end is closed
         raise BrokenPipeError
 
 
@@ -89,5 +89,5 @@ async def write_messages(form: Format, messages: Iterable[list[bytes]]) -> None:
 
 
 def say(text: str) -> None:
-    """Tell the user something, on standard error."""
+    """Write a line to standard error."""
     print(text, file=sys.stderr, flush=True)

@@ -1,4 +1,4 @@
-"""What does a socket in a shell pipe do? It sends what it reads, and writes what it receives: push, sub, router, …"""
+"""How does a socket work in a shell pipe? Sends standard input, writes received messages: push, sub, router, …"""
 
 from __future__ import annotations
 
@@ -33,9 +33,9 @@ KINDS: dict[str, type[Socket]] = {
                  Channel, Stream)
 }  # fmt: skip
 _NAMED = (Router, Stream)
-"""Their messages begin with a routing id of any bytes."""
+"""The types whose messages begin with a routing id of any bytes."""
 _WAITING = (Pub, XPub, Radio)
-"""What they send before somebody has asked for it is lost."""
+"""The types that drop messages while no peer has subscribed or joined."""
 
 _BATCH = 256
 _STAY = 1.0
@@ -46,33 +46,35 @@ def add_arguments(parser: argparse.ArgumentParser, kind: type[Socket]) -> None:
     arguments.endpoints(parser)
     if issubclass(kind, (Sub, XSub)):
         parser.add_argument("--subscribe", action="append", metavar="TOPIC", help=(
-            f"receive what begins with it; any number (default: {'everything' if issubclass(kind, Sub) else 'none'})"))
+            "receive messages that begin with TOPIC; may be given many times "
+            f"(default: {'all messages' if issubclass(kind, Sub) else 'none'})"))  # fmt: skip
     if issubclass(kind, Dish):
-        parser.add_argument("--join", action="append", metavar="GROUP", help="receive what is for it; any number")
+        parser.add_argument("--join", action="append", metavar="GROUP",
+                            help="receive messages of this group; may be given many times")  # fmt: skip
     if issubclass(kind, Radio):
         parser.add_argument("--group", metavar="GROUP",
-                            help="where all goes; without it, each line begins with its group and a tab")  # fmt: skip
+                            help="group of all messages; without it, a line begins with a group and a tab")  # fmt: skip
     if sends:
         add_sources(parser, kind)
     if sends and receives:
-        parser.add_argument("--no-input", action="store_true", help="read nothing, only receive")
+        parser.add_argument("--no-input", action="store_true", help="do not read standard input, only receive")
         parser.add_argument("--stay", type=arguments.seconds, metavar="SECONDS", help=(
-            "how long to stay after the end of input while nothing comes (default 1; with --count, until so many "
-            "messages have come; inf for ever)"))  # fmt: skip
+            "after the end of input, end when no message has arrived for so long (default 1; with --count: inf, "
+            "which means no limit)"))  # fmt: skip
     parser.add_argument("-n", "--count", type=arguments.whole(1), metavar="N", help=(
-        "end after N messages were received" if receives else "end after N messages were sent"))  # fmt: skip
+        "end after N received messages" if receives else "end after N sent messages"))  # fmt: skip
     arguments.text(parser)
     arguments.socket(parser, identity=issubclass(kind, (Dealer, Router)))
 
 
 def add_sources(parser: argparse.ArgumentParser, kind: type[Socket]) -> None:
     parser.add_argument("-m", "--message", action="append", metavar="TEXT", help=(
-        "send this instead of standard input; any number, written as the format says"
-        + ("" if hasattr(kind, "receive") else "; repeated until --count are sent")))  # fmt: skip
+        "send TEXT, in the format of --format, instead of standard input; may be given many times"
+        + ("" if hasattr(kind, "receive") else "; repeated until --count messages are sent")))  # fmt: skip
     parser.add_argument("--interval", type=arguments.seconds, default=0.0, metavar="SECONDS",
                         help="pause between messages")  # fmt: skip
     parser.add_argument("--wait", type=arguments.whole(0), default=int(issubclass(kind, _WAITING)), metavar="N", help=(
-        "wait for N peers before the first message is sent"
+        "wait for N peers before the first message"
         + (", which must have subscribed or joined (default 1)" if issubclass(kind, _WAITING) else "")))  # fmt: skip
 
 
@@ -112,7 +114,7 @@ def _ask_for_messages(socket: Any, chosen: argparse.Namespace) -> None:
                 socket.send_nowait(b"\1" + topic.encode())
     if isinstance(socket, Dish):
         if not chosen.join:
-            raise Misused("a dish receives nothing before it joins a group: --join GROUP")
+            raise Misused("a dish receives nothing before it joins a group: give --join GROUP")
         for group in dict.fromkeys(chosen.join):
             try:
                 socket.join(group.encode())
@@ -122,7 +124,7 @@ def _ask_for_messages(socket: Any, chosen: argparse.Namespace) -> None:
 
 @define(eq=False)
 class _Talk:
-    """One socket, and what is said on it."""
+    """Sends and receives on one socket."""
 
     socket: Any
     chosen: argparse.Namespace
@@ -131,7 +133,7 @@ class _Talk:
     silence: trio.CancelScope | None = None
 
     async def send_all(self, limit: int | None = None) -> None:
-        """Send what there is, at most ``limit`` messages."""
+        """Send the input, at most ``limit`` messages."""
         chosen, put = self.chosen, sender_of(self.socket, self.chosen)
         if chosen.wait:
             await wait_for_peers(self.socket, chosen.wait)
@@ -151,7 +153,7 @@ class _Talk:
                     return
 
     async def receive_all(self) -> None:
-        """Write what comes, at most ``count`` messages."""
+        """Write received messages, at most ``count``."""
         left = self.chosen.count or math.inf
         take, take_nowait = receivers_of(self.socket)
         while left:
@@ -165,7 +167,7 @@ class _Talk:
                 self.silence.deadline = trio.current_time() + self._stay
 
     async def both(self) -> None:
-        """Send and receive at once; after the end of input, until nothing more comes."""
+        """Send and receive at the same time. After the end of input, receive until no message arrives for ``_stay``."""
 
         async def receive() -> None:
             await self.receive_all()
@@ -190,9 +192,10 @@ class _Talk:
 def source_of(
     chosen: argparse.Namespace, form: Format, *, repeat: bool
 ) -> Callable[[], Awaitable[list[list[bytes]]]]:
-    """Return what gives the next messages to send, none at the end: of the command line, or of standard input.
+    """Return a function that returns the next messages to send, and none at the end.
 
-    With ``repeat``, those of the command line come again and again.
+    The messages come from the command line, or else from standard input. With ``repeat``, the messages of the command
+    line repeat without end.
     """
     if chosen.message is None:
         return Input(form).batch
@@ -209,7 +212,7 @@ def source_of(
 
 
 def sender_of(socket: Any, chosen: argparse.Namespace) -> Callable[[list[bytes]], Awaitable[None]]:
-    """Return what sends frames on a socket of any type."""
+    """Return a function that sends frames on ``socket``, for any type."""
     if isinstance(socket, Radio):
         group = None if chosen.group is None else chosen.group.encode()
 
@@ -238,12 +241,12 @@ def sender_of(socket: Any, chosen: argparse.Namespace) -> Callable[[list[bytes]]
 
 def _only(socket: Socket, frames: list[bytes]) -> bytes:
     if len(frames) != 1:
-        raise ValueError(f"the messages of a {type(socket).__name__} have one frame, got {len(frames)}")
+        raise ValueError(f"a message of a {type(socket).__name__} has one frame, got {len(frames)}")
     return frames[0]
 
 
 def receivers_of(socket: Any) -> tuple[Callable[[], Awaitable[list[bytes]]], Callable[[], list[bytes]]]:
-    """Return what receives frames on a socket of any type, with and without waiting."""
+    """Return two functions that receive frames on ``socket``, for any type: one waits, the other does not."""
     if hasattr(socket, "receive_multipart"):
         return socket.receive_multipart, socket.receive_multipart_nowait
 

@@ -1,4 +1,4 @@
-"""What happens to the links of a socket? The command monitor."""
+"""How are the events of a socket shown in a shell? By the command monitor."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ _WATCHED = KINDS | {kind.__name__.lower(): kind for kind in (Req, Rep, Peer)}
 
 def add_monitor(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("type", choices=_WATCHED, type=str.lower, metavar="TYPE",
-                        help=f"of the socket that is opened: {', '.join(sorted(_WATCHED))}")  # fmt: skip
+                        help=f"type of the socket: {', '.join(sorted(_WATCHED))}")  # fmt: skip
     arguments.endpoints(parser)
     parser.add_argument("-n", "--count", type=arguments.whole(1), metavar="N", help="end after N events")
     parser.add_argument("-f", "--format", choices=("lines", "json"), default="lines",
-                        help="an event is a line, or an object of JSON on a line")  # fmt: skip
+                        help="write an event as a line of text, or as a line with a JSON object")  # fmt: skip
     arguments.socket(parser)
 
 
 async def monitor(chosen: argparse.Namespace) -> None:
-    """Write the events of a socket, which neither sends nor receives."""
+    """Write the events of a socket. The command neither sends nor receives messages."""
     left = chosen.count or math.inf
     enough = trio.Event()
 

@@ -337,7 +337,7 @@ def test_ping_takes_no_messages_that_are_for_others(theirs: Theirs) -> None:
     port = push.bind_to_random_port("tcp://127.0.0.1")
     pinged = done("ping", f"tcp://127.0.0.1:{port}")
     assert pinged.returncode == 1
-    assert b"PUSH, which sends to whoever connects" in pinged.stderr
+    assert b"a peer of type PUSH: it sends to every new connection" in pinged.stderr
 
 
 def test_ping_to_nobody_fails(ipc: str) -> None:
@@ -504,7 +504,7 @@ def test_a_closed_standard_input_is_an_empty_one(ipc: str) -> None:
         (["dish", "@ipc://*"], "--join GROUP"),
         (["dish", "@ipc://*", "--join", "g" * 256], "at most 255 bytes"),
         (["push", "@ipc://*", "-s", ""], "--separator is empty"),
-        (["push", "@ipc://*", "-f", "json", "-m", "x"], "--message: this is not JSON"),
+        (["push", "@ipc://*", "-f", "json", "-m", "x"], "--message: not JSON"),
         (["rep", "@ipc://*", "-f", "hex", "--reply", "x"], "--reply: 'x' is not hexadecimal"),
         (["ping", "@ipc://*"], "ping connects"),
         (["proxy", "req", "@ipc://*", "dealer", "@ipc://*"], "one of"),
@@ -522,7 +522,7 @@ def test_what_cannot_be_is_said_in_one_line(arguments: list[str], says: str) -> 
 
 @pytest.mark.parametrize(
     ("given", "says"), [(b"1\n", "standard input, line 1: a frame is a JSON string"),
-                        (b'"fine"\nnot\n', "standard input, line 2: this is not JSON")]
+                        (b'"fine"\nnot\n', "standard input, line 2: not JSON")]
 )  # fmt: skip
 def test_a_line_that_cannot_be_read_is_named(given: bytes, says: str) -> None:
     with running("pull", "--bind", TCP) as pull:

@@ -50,7 +50,7 @@ def test_what_is_read_is_this(name: str, separator: bytes | None, text: bytes, f
 @pytest.mark.parametrize(
     ("name", "text", "says"),
     [
-        ("json", b"hello", "this is not JSON"),
+        ("json", b"hello", "not JSON"),
         ("json", b"[]", "at least one frame"),
         ("json", b'[1, "a"]', 'a JSON string, or {"hex": "00ff"}; got 1'),
         ("json", b'{"hex": "0"}', "is not hexadecimal"),

@@ -356,7 +356,7 @@ async def test_a_full_capture_holds_up_nothing_and_says_what_it_missed(
         assert (await next_event(events, mq.Dropped)).reason == "the proxy's capture could take no more"
         assert sum(copies.statistics().dropped.values()) == 5
         assert [record.message for record in caplog.records] == [
-            "a proxy goes on without its capture: the Push could take no more messages"
+            "the capture of a proxy, a Push, drops copies: it could not take one at once"
         ]
 
 
@@ -449,11 +449,11 @@ async def test_a_control_that_cannot_answer_says_so(deadline: None, caplog: pyte
     [
         (mq.Pull, mq.Pull, "a Pull and a Pull: neither can send what the other receives"),
         (mq.Push, mq.Pub, "neither can send"),
-        (mq.Req, mq.Dealer, "put a Dealer there"),
-        (mq.Rep, mq.Dealer, "put a Router there"),
-        (mq.Server, mq.Client, "put a Router there"),
-        (mq.Pull, mq.Scatter, "messages of a Pull are frames, those of a Scatter one frame"),
-        (mq.Dish, mq.Pub, "messages of a Dish are a group and a frame"),
+        (mq.Req, mq.Dealer, "Use a Dealer instead"),
+        (mq.Rep, mq.Dealer, "Use a Router instead"),
+        (mq.Server, mq.Client, "Use a Router instead"),
+        (mq.Pull, mq.Scatter, "a message of a Pull is frames, one of a Scatter is one frame"),
+        (mq.Dish, mq.Pub, "a message of a Dish is a group and a frame"),
     ],
 )
 async def test_types_that_cannot_be_joined_are_refused(
@@ -466,7 +466,7 @@ async def test_types_that_cannot_be_joined_are_refused(
 
 async def test_what_is_no_open_socket_is_refused(deadline: None) -> None:
     async with mq.Pull() as pull, mq.Push() as push, mq.Pub() as pub, mq.Router() as router:
-        with pytest.raises(TypeError, match="its backend is 'push'"):
+        with pytest.raises(TypeError, match="its backend is 'push', which is not a socket"):
             await mq.proxy(pull, "push")  # type: ignore[arg-type]
         with pytest.raises(mq.NotOpen, match="Push is not open"):
             await mq.proxy(pull, mq.Push())
@@ -476,7 +476,7 @@ async def test_what_is_no_open_socket_is_refused(deadline: None) -> None:
             await mq.proxy(pull, push, router)
         with pytest.raises(TypeError, match="the control of a proxy is one of Pair, Rep, Pull, Sub; got a Pub"):
             await mq.proxy(pull, push, control=pub)
-        with pytest.raises(ValueError, match="the capture of a proxy is a socket of its own"):
+        with pytest.raises(ValueError, match="the capture of a proxy is a separate socket"):
             await mq.proxy(pull, push, push)
 
 
