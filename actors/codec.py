@@ -20,7 +20,7 @@ from actors.values.messages import Message
 KINDS: tuple[type[Any], ...] = (
     messages.Call, messages.Cast, messages.Reply, messages.Raised, messages.Item, messages.End, messages.Room,
     messages.Credit, messages.Cancel, messages.Watch, messages.Up, messages.Down, messages.Find, messages.Left,
-    messages.Announce, messages.Init, messages.Serving, messages.Stop, messages.Exit,
+    messages.Announce, messages.Init, messages.Serving, messages.Stop, messages.Log, messages.Exit,
 )  # fmt: skip
 NUMBERS = {kind: number for number, kind in enumerate(KINDS)}
 FIELDS = {kind: tuple(one.name for one in kind.__attrs_attrs__) for kind in KINDS}

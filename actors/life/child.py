@@ -10,15 +10,18 @@ from actors import carrier, scopes
 from actors.carrier import Control
 from actors.life.actor import Actor, Life, born
 from actors.life.handling import Mailbox
+from actors.life.logs import Forward
 from actors.nodes.node import open_node
 from actors.values.failure import Failure
 from actors.values.messages import Exit, Init, Message, Serving, Stop
 from actors.values.reasons import Crashed, Reason, Shutdown
 
 
-async def be_child(where: str) -> None:
+async def be_child(where: str, forward: Forward | None = None) -> None:
     """Be one incarnation in a run of its own, from Init to Exit; `where` is the control PAIR."""
     async with carrier.connect_control(where) as control:
+        if forward is not None:
+            forward.connect(control.post)
         init, payload = await control.receive()
         assert isinstance(init, Init)
         # The node ends first: what the actor answered is on its way before its death is told.

@@ -91,8 +91,7 @@ class Run:
         """Start one worker, and keep as many batches on their way to it as its stage gives credit."""
         stage = self.plan.stages[number]
         name = f"{number}.{stage.name}.{worker}".replace("/", "_")
-        own_process = stage.place == "process"
-        ref = await self._start(supervisor, Child(Worker, function, own_process, place=stage.place, name=name))
+        ref = await self._start(supervisor, Child(Worker, function, place=stage.place, name=name))
         async with ref.monitor() as deaths, open_nursery() as nursery:
             for _ in range(stage.credit):
                 nursery.start_soon(self._feed, ref, number, worker)

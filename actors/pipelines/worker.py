@@ -40,19 +40,20 @@ def shelved(function: Function) -> Iterator[Shelved]:
 class Worker(Actor):
     """Answers each batch with one outcome per item: (result, None) or (None, Failure)."""
 
-    def __init__(self, function: Function | Shelved, own_process: bool) -> None:
+    def __init__(self, function: Function | Shelved) -> None:
         self.function = _shelf[function.number] if isinstance(function, Shelved) else function
         self.awaits = inspect.iscoroutinefunction(self.function)
-        # A thread cannot be stopped, but in a process of its own it ends with the process.
-        self.abandon = own_process
         self.limiter = trio.CapacityLimiter(1)
 
     async def run(self, values: list[Any]) -> list[tuple[Any, Failure | None]]:
-        """A sync function runs in a thread, so that this worker hears its supervisor meanwhile."""
+        """A sync function runs in a thread, so that this worker hears its supervisor meanwhile.
+
+        A thread cannot be stopped: cancelled, the worker leaves it to itself.
+        """
         if self.awaits:
             return [await _outcome(self.function, value) for value in values]
         return await trio.to_thread.run_sync(
-            _outcomes, self.function, values, abandon_on_cancel=self.abandon, limiter=self.limiter
+            _outcomes, self.function, values, abandon_on_cancel=True, limiter=self.limiter
         )
 
 

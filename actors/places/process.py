@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import atexit
 import logging
 import multiprocessing
+import multiprocessing.process
+import os
 import signal
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
-from multiprocessing import resource_tracker
-from typing import TYPE_CHECKING
+from contextlib import ExitStack, contextmanager, suppress
+from multiprocessing import forkserver, resource_tracker
+from typing import TYPE_CHECKING, Any
 
 import trio
 
+from actors.directories import open_directory
+from actors.life import logs
 from actors.places import guard
 from actors.values.reasons import Exited, Reason, Signal
 
@@ -25,6 +30,7 @@ KILL_WAIT = 5.0  # a process in uninterruptible sleep cannot be killed, only lef
 log = logging.getLogger("actors")
 _lock = threading.Lock()
 _context: ForkServerContext | None = None
+_directory: str | None = None  # for the fork server's socket
 
 
 def _warm() -> ForkServerContext:
@@ -48,11 +54,50 @@ def _signals_blocked() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
+@contextmanager
+def _own_config() -> Iterator[None]:
+    """Start a process as we need it, with what multiprocessing reads from its configuration.
+
+    A daemonic child of multiprocessing may have children here, as ours never outlive it. And the fork server's
+    socket goes to a directory of ours, whose path is short enough.
+    """
+    global _directory
+    config: dict[str, Any] = multiprocessing.current_process()._config  # type: ignore[attr-defined]
+    before: dict[str, Any] = {name: config.pop(name) for name in ("daemon", "tempdir") if name in config}
+    if _directory is None:
+        stack = ExitStack()
+        _directory = stack.enter_context(open_directory())
+        atexit.register(stack.close)
+    config["tempdir"] = _directory
+    try:
+        yield
+    finally:
+        del config["tempdir"]
+        config.update(before)
+
+
 def _start(where: str, name: str) -> ForkServerProcess:
-    process = _warm().Process(target=guard.main, args=(where,), name=name)
-    with _lock, _signals_blocked():
+    context = _warm()
+    with _lock, _signals_blocked(), _own_config():
+        process = context.Process(target=guard.main, args=(where, os.getpid(), logs.levels()), name=name)
         process.start()
+    # Not multiprocessing's to wait for at the interpreter's exit: it ends with us.
+    multiprocessing.process._children.discard(process)  # type: ignore[attr-defined]
     return process
+
+
+def _forget_fork_server() -> None:
+    """A forked copy of this process has no fork server of its own yet, and must not keep ours alive."""
+    global _context, _directory, _lock
+    _context, _directory, _lock = None, None, threading.Lock()
+    server: Any = forkserver._forkserver
+    if server._forkserver_alive_fd is not None:
+        with suppress(OSError):
+            os.close(server._forkserver_alive_fd)
+    server._forkserver_address = server._forkserver_alive_fd = server._forkserver_pid = None
+
+
+os.register_at_fork(after_in_child=_forget_fork_server)
 
 
 async def run(where: str, name: str) -> Reason | None:

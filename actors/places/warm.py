@@ -6,10 +6,23 @@ import signal
 
 import actors.places.guard  # noqa: F401
 
-# A signal to the whole group, from a terminal or timeout(1), is the supervisor's: it says who stops when.
+LOOK = 0.5  # seconds; how often it looks whether its supervisor is still there
+
+# A signal to the whole group, from a terminal, timeout(1) or systemd, is the supervisor's: it says who stops when.
 os.setpgid(0, 0)
-# Ignoring discards what came meanwhile. The server restores in its children what stood before it began to serve.
-signal.signal(signal.SIGINT, signal.SIG_IGN)
-signal.signal(signal.SIGTERM, signal.SIG_IGN)
+for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+    # Ignoring also discards what came meanwhile.
+    signal.signal(number, signal.SIG_IGN)
 signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT, signal.SIGTERM})
-signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+_supervisor = os.getppid()
+
+
+def _look(_number: int, _frame: object) -> None:
+    # Others that the supervisor forked may hold open the pipe whose end would tell.
+    if os.getppid() != _supervisor:
+        os._exit(0)
+
+
+signal.signal(signal.SIGALRM, _look)
+signal.setitimer(signal.ITIMER_REAL, LOOK, LOOK)

@@ -15,12 +15,12 @@ from actors.values.spec import Spec, Supervisor
 
 log = logging.getLogger("actors")
 
-STOPPING = (signal.SIGINT, signal.SIGTERM)
+STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 ONE_WISH = 0.5  # seconds; timeout(1) and whatever runs programs for others send twice what is meant once
 
 
 def run(tree: Spec) -> None:
-    """Run a tree until it ends or SIGINT or SIGTERM comes; then stop it in reverse order and return.
+    """Run a tree until it ends or SIGINT, SIGTERM or SIGHUP comes; then stop it in reverse order and return.
 
     It ends by itself when all its children are down for good. A second signal, half a second later or more,
     leaves at once, with the exit code shells give to that signal. Raises RestartsExhausted or StartFailed when
@@ -32,11 +32,16 @@ def run(tree: Spec) -> None:
 
 async def _run(spec: Supervisor) -> None:
     async with open_nursery() as nursery:
-        with trio.open_signal_receiver(*STOPPING) as signals, trio.CancelScope() as stop:
+        with trio.open_signal_receiver(*_heard()) as signals, trio.CancelScope() as stop:
             nursery.start_soon(_obey, signals, stop)
             async with open_root(spec) as root:
                 await root.wait_idle()
         nursery.cancel_scope.cancel()
+
+
+def _heard() -> list[signal.Signals]:
+    """Those that were not ignored from the start: nohup(1) wants the program to outlive its terminal."""
+    return [number for number in STOPPING if signal.getsignal(number) is not signal.SIG_IGN]
 
 
 async def _obey(signals: AsyncIterator[int], stop: trio.CancelScope) -> None:

@@ -10,12 +10,13 @@ import trio
 
 from actors import carrier, scopes
 from actors.carrier import Control
+from actors.life import logs
 from actors.life.actor import Life
 from actors.life.child import live
 from actors.nodes.node import Node
 from actors.places import process, thread
 from actors.values.failure import Failure
-from actors.values.messages import Address, Context, Exit, Init, Message, Serving, Stop
+from actors.values.messages import Address, Context, Exit, Init, Log, Message, Serving, Stop
 from actors.values.reasons import Crashed, Killed, Lost, Reason, StartTimeout
 from actors.values.uids import uid_below
 
@@ -117,6 +118,8 @@ class Incarnation:
         elif isinstance(message, Exit):
             self._told = message.reason
             self._told_all.set()
+        elif isinstance(message, Log):
+            logs.replay(message, self.context.name)
 
     def kill(self) -> None:
         """SIGKILL for a process, cancellation for a task or thread."""

@@ -74,6 +74,7 @@ class Slot:
     payload: list[bytes]
     child: Incarnation | None = None
     shutdown: float = math.inf
+    trace: str = ""  # of the last crash that was logged
 
     @property
     def ref(self) -> Ref[Any]:
@@ -101,6 +102,7 @@ class Keeper:
         self.context = context
         self.node = node
         self.failure: BaseException | None = None
+        self.cause: BaseException | None = None
         self.shut_down = trio.Event()
         self.lineage = ((context.uid, context.generation), *context.lineage)
         self.body = trio.CancelScope()
@@ -316,6 +318,8 @@ class Keeper:
             self.shut_down.set()
         else:
             causes = [(f"{self.context.name}/{name}", reason) for name, reason in self._family.causes]
+            last = self._family.causes[-1][1]
+            self.cause = last.exception if isinstance(last, Crashed) else None
             self.failure = RestartsExhausted(self.context.name, self.spec.intensity, self.spec.period, causes)
         self.body.cancel()
 
@@ -331,10 +335,19 @@ class Keeper:
             reason = child.reason or Shutdown()
             expected = child.stopping or (reason.clean and slot.spec.restart != "permanent")
             if slot.kid.state == "up" and not expected:
-                log.warning("%s %s", slot.target.name, reason)
+                self._report(slot, reason)
             slot.child = None
             self._family.ended(slot.kid.name, child.generation, reason, trio.current_time(), random.random())
             self._obey()
+
+    def _report(self, slot: Slot, reason: Reason) -> None:
+        """Log an end that was not asked for; of a crash that repeats itself, only that it does."""
+        trace = reason.failure.trace.rstrip() if isinstance(reason, Crashed) else ""
+        if trace and trace != slot.trace:
+            log.warning("%s %s\n%s", slot.target.name, reason, trace)
+        else:
+            log.warning("%s %s%s", slot.target.name, reason, " (as before)" if trace else "")
+        slot.trace = trace
 
     def _serving(self, slot: Slot, child: Incarnation, node: Address) -> None:
         if not child.stopping:
@@ -382,4 +395,5 @@ async def open_keeper(
                 finally:
                     nursery.cancel_scope.cancel()
     if keeper.failure is not None:
-        raise keeper.failure
+        # From its cause, and without whatever was cancelled meanwhile.
+        raise keeper.failure from keeper.cause

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import shutil
-import tempfile
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any, TypeVar
 
 from actors import scopes
+from actors.directories import open_directory
+from actors.errors import RestartsExhausted, StartFailed
 from actors.life.actor import Actor
 from actors.nodes.node import open_node
 from actors.nodes.references import Ref
@@ -90,16 +90,6 @@ class Root:
         return await find_below(self._keeper, path)
 
 
-@contextmanager
-def _directory() -> Iterator[str]:
-    """A directory for sockets that only this user may enter."""
-    path = tempfile.mkdtemp(prefix="actors-")
-    try:
-        yield path
-    finally:
-        shutil.rmtree(path, ignore_errors=True)
-
-
 @asynccontextmanager
 async def open_supervisor(
     *children: Spec,
@@ -115,15 +105,18 @@ async def open_supervisor(
     RestartsExhausted comes out of it; StartFailed if one of `children` does not become ready.
     """
     spec = Supervisor(*children, strategy=strategy, intensity=intensity, period=period, name=name)
-    async with open_root(spec) as root:
-        yield root
+    try:
+        async with open_root(spec) as root:
+            yield root
+    except (RestartsExhausted, StartFailed) as error:
+        raise error.with_traceback(None) from error.__cause__  # the way through here tells nobody anything
 
 
 @asynccontextmanager
 async def open_root(spec: Supervisor) -> AsyncIterator[Root]:
     """The same from a ready-made spec."""
     uid, name = new_root(), spec.name or "root"
-    with _directory() as directory:
+    with open_directory() as directory:
         address = f"{directory}/{uid}"
         async with scopes.apart(open_node(directory, address, root=uid)) as node:
             context = Context(name, uid, 0, directory, 1000, (), board=address)

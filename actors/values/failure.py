@@ -2,6 +2,7 @@
 
 import io
 import pickle
+import sys
 import traceback
 from typing import Any
 
@@ -21,7 +22,9 @@ class Failure:
 
     @classmethod
     def of(cls, error: BaseException) -> "Failure":
-        trace = "".join(traceback.format_exception(error))
+        told = traceback.TracebackException.from_exception(error)
+        _trim(told)
+        trace = "".join(told.format())
         kind = f"{type(error).__module__}.{type(error).__qualname__}".removeprefix("builtins.")
         return cls(kind, _text(error), trace, _pickled(error))
 
@@ -44,6 +47,31 @@ class Failure:
 
     def __str__(self) -> str:
         return f"{self.kind}: {self.message}" if self.message else self.kind
+
+
+PLUMBING = ("actors", "trio", "outcome", "contextlib")
+"""Whose frames say nothing to a user; kept where an exception has no others."""
+
+
+def _plumbing() -> tuple[str, ...]:
+    homes = (getattr(sys.modules.get(name), "__file__", None) or "" for name in PLUMBING)
+    return tuple(home.removesuffix("__init__.py") for home in homes if home)
+
+
+def _trim(told: traceback.TracebackException) -> None:
+    """Leave out frames of plumbing, and what was merely cancelled meanwhile."""
+    homes, todo, seen = _plumbing(), [told], set[int]()
+    while todo:
+        one = todo.pop()
+        if id(one) in seen:
+            continue
+        seen.add(id(one))
+        own = [frame for frame in one.stack if not frame.filename.startswith(homes)]
+        if own:
+            one.stack = traceback.StackSummary.from_list(own)
+        if one.__context__ is not None and one.__context__.exc_type.__name__ == "Cancelled":
+            one.__context__ = None
+        todo += [other for other in (one.__cause__, one.__context__, *(one.exceptions or ())) if other is not None]
 
 
 def _text(error: BaseException) -> str:

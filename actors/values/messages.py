@@ -4,6 +4,7 @@ A message is a short header and, where it says so, a payload of the user's: argu
 """
 
 from collections.abc import Mapping
+from typing import Any
 
 from attrs import field, frozen
 
@@ -242,11 +243,18 @@ class Stop:
 
 
 @frozen
+class Log:
+    """A record of the child's logging, at any time; plain values only."""
+
+    record: dict[str, Any] = field(hash=False)
+
+
+@frozen
 class Exit:
     reason: Reason
 
 
 Message = (
     Call | Cast | Reply | Raised | Item | End | Room | Credit | Cancel
-    | Watch | Up | Down | Find | Left | Announce | Init | Serving | Stop | Exit
+    | Watch | Up | Down | Find | Left | Announce | Init | Serving | Stop | Log | Exit
 )  # fmt: skip

@@ -1,6 +1,7 @@
 """Trees as programs: run(), the command line, and the example."""
 
 import os
+import select
 import signal
 import subprocess
 import sys
@@ -160,3 +161,145 @@ def test_the_example_stops_at_ctrl_c():
         out, _ = running.communicate(timeout=30)
     assert out.splitlines()[-2:] == ["store     closed", "all stopped"]
     assert running.returncode == 0
+
+
+GROUP = """
+import actors, os, signal, subprocess, sys, trio
+from concurrent.futures import ProcessPoolExecutor
+import multiprocessing
+
+class Part(actors.Actor):
+    async def stopping(self): os.write(1, f"{self.name} down\\n".encode())
+    async def pid(self): return os.getpid()
+    async def ask_tool(self):
+        tool = subprocess.Popen([sys.executable, "-c", "import signal; print(signal.getsignal(signal.SIGINT))"],
+                                stdout=subprocess.PIPE, text=True)
+        return tool.communicate()[0]
+
+class Ready(actors.Actor):
+    async def started(self): os.write(1, b"ready\\n")
+
+tree = actors.Supervisor(
+    *(actors.Child(Part, name=name, place="process") for name in "abc"), actors.Child(Ready))
+
+async def with_helper():
+    async with actors.open_supervisor() as root:
+        one = await (await root.start(Part, place="process")).pid()
+        helpers = ProcessPoolExecutor(1, multiprocessing.get_context("fork"))
+        helper = helpers.submit(os.getpid).result()
+        print(one, await (await root.start(Part, place="process")).pid(), helper, flush=True)
+        await trio.sleep_forever()
+
+async def idle():
+    async with actors.open_supervisor() as root:
+        print(await (await root.start(Part, place="process")).pid(), flush=True)
+        await trio.sleep_forever()
+
+async def answer():
+    async with actors.open_supervisor() as root:
+        part = await root.start(Part, place="process")
+        print(await part.ask_tool(), end="", flush=True)
+
+if __name__ == "__main__":
+    if sys.argv[1] == "tree":
+        actors.run(tree)
+    elif sys.argv[1] == "daemonic":
+        one = multiprocessing.get_context("fork").Process(target=trio.run, args=(answer,), daemon=True)
+        one.start(); one.join()
+    elif sys.argv[1] == "daemon thread":
+        import threading
+        threading.Thread(target=trio.run, args=(idle,), daemon=True).start()
+        while not sys.stdin.readline(): pass
+    else:
+        trio.run({"helper": with_helper, "answer": answer}[sys.argv[1]])
+"""
+
+
+@pytest.fixture
+def group(tmp_path):
+    (tmp_path / "group.py").write_text(GROUP)
+    return tmp_path
+
+
+def descendants(pid):
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    threads = [path.name for path in Path(f"/proc/{pid}/task").iterdir() if path.name != str(pid)]
+    for thread in threads:
+        children += Path(f"/proc/{pid}/task/{thread}/children").read_text().split()
+    return [pid, *(below for child in children for below in descendants(int(child)))]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize("first", ["parent", "children"])
+def test_a_signal_to_every_process_lets_each_actor_stop_in_order(group, number, first):
+    with program(group, "group.py", "tree") as running:
+        assert running.stdout.readline() == "ready\n"
+        pids = descendants(running.pid)
+        assert len(pids) >= 5
+        for pid in pids if first == "parent" else reversed(pids):
+            os.kill(pid, number)
+        out, err = running.communicate(timeout=20)
+    assert (out, err, running.returncode) == ("root/c down\nroot/b down\nroot/a down\n", "", 0)
+
+
+def gone(pids):
+    polls = []
+    for pid in pids:
+        try:
+            polls.append(os.pidfd_open(pid))
+        except ProcessLookupError:
+            continue
+    for fd in polls:
+        assert select.select([fd], [], [], 10)[0], "a process is still there"
+        os.close(fd)
+
+
+@pytest.mark.skipif(not hasattr(os, "pidfd_open"), reason="watches processes by pidfd")
+def test_no_actor_outlives_a_killed_supervisor_that_has_forked_others(group):
+    with program(group, "group.py", "helper") as running:
+        *actors, helper = map(int, running.stdout.readline().split())
+        running.kill()
+        running.wait()
+        gone(actors)
+        os.kill(helper, signal.SIGKILL)
+
+
+def test_a_program_that_a_process_actor_starts_is_interrupted_as_usual(group):
+    with program(group, "group.py", "answer") as running:
+        out, err = running.communicate(timeout=20)
+    assert ("default_int_handler" in out, err) == (True, "")
+
+
+def test_a_tree_in_a_daemonic_child_of_multiprocessing_works(group):
+    with program(group, "group.py", "daemonic") as running:
+        out, err = running.communicate(timeout=20)
+    assert ("default_int_handler" in out, err, running.returncode) == (True, "", 0)
+
+
+@pytest.mark.skipif(not hasattr(os, "pidfd_open"), reason="watches processes by pidfd")
+def test_a_tree_in_a_daemon_thread_does_not_hang_the_end_of_the_interpreter(group):
+    with program(group, "group.py", "daemon thread", stdin=subprocess.PIPE) as running:
+        pids = list(map(int, running.stdout.readline().split()))
+        running.stdin.write("end\n")
+        running.stdin.flush()
+        try:
+            assert running.wait(20) == 0
+        finally:
+            running.kill()
+        gone(pids)
+
+
+@pytest.mark.parametrize("length", [10, 120])
+def test_nothing_is_left_in_the_temporary_directory_and_its_path_may_be_long(group, length, monkeypatch):
+    base = group / ("x" * length)
+    base.mkdir()
+    monkeypatch.setenv("TMPDIR", str(base))
+    with program(group, "group.py", "helper") as running:
+        *_, helper = map(int, running.stdout.readline().split())
+        running.kill()
+        running.wait()
+        os.kill(helper, signal.SIGKILL)
+    with program(group, "group.py", "answer") as running:
+        assert running.communicate(timeout=20)[1] == ""
+    assert list(base.iterdir()) == []

@@ -213,6 +213,7 @@ ROOMS_OF_ACTORS = {
     "scopes": "carrier",
     "codec": "carrier",
     "carrier": "carrier",
+    "directories": "carrier",
     "nodes": "nodes",
     "life": "life",
     "places": "places",
