@@ -342,7 +342,7 @@ class Keeper:
 
     def _report(self, slot: Slot, reason: Reason) -> None:
         """Log an end that was not asked for; of a crash that repeats itself, only that it does."""
-        trace = reason.failure.trace.rstrip() if isinstance(reason, Crashed) else ""
+        trace = reason.failure.frames if isinstance(reason, Crashed) else ""
         if trace and trace != slot.trace:
             log.warning("%s %s\n%s", slot.target.name, reason, trace)
         else:

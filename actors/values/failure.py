@@ -28,6 +28,16 @@ class Failure:
         kind = f"{type(error).__module__}.{type(error).__qualname__}".removeprefix("builtins.")
         return cls(kind, _text(error), trace, _pickled(error))
 
+    @property
+    def frames(self) -> str:
+        """The traceback without the lines that say no more than that it is one, and what was raised."""
+        lines = self.trace.rstrip().split("\n")
+        if lines[0].startswith("Traceback"):
+            del lines[0]
+        if lines and lines[-1] == str(self):
+            del lines[-1]
+        return "\n".join(lines)
+
     def exception(self) -> BaseException:
         """Rebuild the exception; its __cause__ shows where it was raised over there."""
         error = self._rebuilt() or RemoteError(self.kind, self.message)
