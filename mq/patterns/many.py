@@ -38,6 +38,9 @@ _WORTH_A_WRITE = 64
 _FIRST_STEP = 1
 """A quarter of how many messages are taken from an iterator before their bytes are counted, and then more and more."""
 
+_SAMPLE = 16
+"""One in so many messages of a list is weighed. Nothing waits for the others to be made, and a queue takes them all."""
+
 _TELLING = {type(iter(empty)) for empty in (list[Any](), (), deque[Any]())}
 """Iterators whose `length_hint` is exact."""
 
@@ -79,17 +82,19 @@ class SendsMany(SendsInTurns):
         messages: list[Message] = []
         size = 0
         more = True
+        there = type(source) in _TELLING
         step = _FIRST_STEP
         try:
             while more and len(messages) < most and size < TURN_SIZE:
-                step = min(4 * step, most - len(messages))
+                # What is in a list is there already; what an iterator makes may be larger, and take time.
+                step = most - len(messages) if messages and there else min(4 * step, most - len(messages))
                 if size:  # as far as the turn goes, if they are as large as those before
                     step = min(step, (TURN_SIZE - size) * len(messages) // size + 1)
                 some: list[Message] = []
                 try:
                     _take(source, step, checked, some)
                 finally:
-                    size += sum(map(size_of if checked is as_message else len, some))
+                    size += _weight(some, step=_SAMPLE if there and messages else 1)
                     messages += some
                 more = len(some) == step
         finally:  # what was taken from an iterator that fails is sent
@@ -126,6 +131,13 @@ def _take(source: Iterator[Any], most: int, checked: Callable[[Any], Message], m
             unchecked = messages.copy()
             messages.clear()
             messages.extend(map(as_frame, unchecked))
+
+
+def _weight(messages: list[Message], step: int) -> int:
+    """Return the bytes of ``messages``, as one in ``step`` of them tells."""
+    weighed = messages[::step]
+    several = list in set(map(type, weighed))
+    return step * sum(map(size_of if several else len, weighed))
 
 
 def _used_up(source: Iterator[Any]) -> bool:
