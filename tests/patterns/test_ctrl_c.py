@@ -21,7 +21,7 @@ STRIKES = [
     (transport, *place)
     for transport in TRANSPORTS
     for place in [
-        (dialer, "_attempt"),
+        (dialer, "_connect"),
         (listener, "_wait_for_room"),
         (Socket, "_connected"),
         (Socket, "_lost"),
