@@ -50,7 +50,7 @@ from .socket import Socket
 
 __version__ = "0.1.0"
 
-if not _typing.TYPE_CHECKING:  # type checkers shall still know what is not there
+if not _typing.TYPE_CHECKING:  # with a __getattr__, type checkers would accept every name
     __getattr__ = _absent.explain
 
 __all__ = [

@@ -1,7 +1,7 @@
-"""What does a socket say when it is asked for something that it does not have? What to write instead.
+"""What does a program learn when it uses a name that a socket lacks? The AttributeError says what to write instead.
 
-A socket that cannot receive has no ``receive``: ``hasattr`` says so, and so do type checkers. The names below are
-those that people reach for all the same.
+A socket that cannot receive has no ``receive``, also for ``hasattr`` and type checkers. This file lists the absent
+names that programs often use.
 """
 
 from __future__ import annotations
@@ -10,17 +10,17 @@ from abc import ABCMeta
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, NoReturn
 
-_ONLY_SENDS = "it only sends; receive with the mq.{other} at the other end, or take types that do both: {both}"
-_ONLY_RECEIVES = "it only receives; send with the mq.{other} at the other end, or take types that do both: {both}"
-_ONE_BY_ONE = "its messages are passed one by one; write {single}() in a loop"
-_ONE_FRAME = "its messages are of one frame; write {single}()"
+_ONLY_SENDS = "it only sends; receive with the mq.{other} at the other end, or use types that do both: {both}"
+_ONLY_RECEIVES = "it only receives; send with the mq.{other} at the other end, or use types that do both: {both}"
+_ONE_BY_ONE = "it passes one message per call; call {single}() in a loop"
+_ONE_FRAME = "its messages have one frame; call {single}()"
 _OPTION = "options are keyword arguments of the constructor, listed in mq.Options, as in mq.{socket}(linger=1.0)"
-_OPTION_OR_TOPIC = f"{_OPTION}; a topic is subscribed to by subscribe(topic)"
-_NO_TIMEOUT = "write 'with trio.move_on_after(seconds):' around what may take too long"
-_NO_PICKLE = "a message is bytes, and what unpickles them runs what a stranger wrote; see the package actors"
+_OPTION_OR_TOPIC = f"{_OPTION}; to subscribe to a topic, call subscribe(topic)"
+_NO_TIMEOUT = "write 'with trio.move_on_after(seconds):' around the call"
+_NO_PICKLE = "a message is bytes, and unpickling bytes of a stranger runs the stranger's code; see the package actors"
 _SUBSCRIBES = "topics are for mq.Sub; mq.XSub sends b'\\x01' + topic, and mq.Dish has join(group)"
-_NO_TYPE = "it is what all types of sockets share; open one of them, such as mq.Pull"
-_NOT_YET = "mq does not have it yet; docs/differences.md lists what is missing"
+_NO_TYPE = "mq.Socket is the base class of all socket types; open one of the types, such as mq.Pull"
+_NOT_YET = "mq does not have this yet; docs/differences.md lists what is missing"
 
 _PAIRS = {
     "PUSH": ("Pull", "mq.Pair"),
@@ -32,7 +32,7 @@ _PAIRS = {
     "RADIO": ("Dish", "mq.Server and mq.Client"),
     "DISH": ("Radio", "mq.Server and mq.Client"),
 }
-"""By type of socket that goes one way: who is at the other end, and who goes both ways."""
+"""For each one-way socket type: the type at the other end, and the types that send and receive."""
 
 _OPTIONS = ("linger", "hwm", "sndhwm", "rcvhwm", "identity", "routing_id", "router_mandatory", "conflate")
 
@@ -42,15 +42,15 @@ _ADVICE = {
     "socket_type": _NO_TYPE,
     **dict.fromkeys(("receive_many", "receive_many_multipart", "batches"), _ONLY_SENDS),
     **dict.fromkeys(("send_many", "send_many_multipart"), _ONLY_RECEIVES),
-    # What other types have.
+    # The methods of other types.
     **dict.fromkeys(("subscribe", "unsubscribe"), _SUBSCRIBES),
     **dict.fromkeys(("join", "leave"), "groups are for mq.Dish; mq.Sub has subscribe(topic)"),
-    "wait_subscribed": "mq.Pub and mq.XPub have it: who publishes waits for whoever subscribes",
-    "wait_joined": "mq.Radio has it: who sends waits for whoever joins",
-    **dict.fromkeys(("request", "request_multipart"), "mq.Req has it, and many tasks may use it at once"),
+    "wait_subscribed": "mq.Pub and mq.XPub have it, because the publisher waits for subscribers",
+    "wait_joined": "mq.Radio has it, because the sender waits for the members of a group",
+    **dict.fromkeys(("request", "request_multipart"), "mq.Req has it, and many tasks may call it at once"),
     "serve": "mq.Rep and mq.Router have it",
-    "connect_peer": "mq.Peer has it; elsewhere write connect(endpoint)",
-    "disconnect_peer": "it is for types that know their peers by routing id, such as mq.Router and mq.Server",
+    "connect_peer": "mq.Peer has it; for other types, write connect(endpoint)",
+    "disconnect_peer": "it is for types that address peers by routing id, such as mq.Router and mq.Server",
     # The vocabulary of pyzmq.
     "recv": "write 'await socket.receive()'",
     "recv_multipart": "write 'await socket.receive_multipart()'",
@@ -59,11 +59,11 @@ _ADVICE = {
     "recv_json": "write 'json.loads(await socket.receive())'",
     "send_json": "write 'await socket.send(json.dumps(value).encode())'",
     **dict.fromkeys(("recv_pyobj", "send_pyobj", "recv_serialized", "send_serialized"), _NO_PICKLE),
-    "poll": f"await receive() itself, or ask receive_nowait(); {_NO_TIMEOUT}",
+    "poll": f"await receive(), or call receive_nowait(); for a timeout, {_NO_TIMEOUT}",
     "close": "leave its 'async with' block, or write 'await socket.aclose()'",
-    "closed": "a closed socket raises trio.ClosedResourceError; it closes where its 'async with' block ends",
+    "closed": "a socket closes at the end of its 'async with' block, and then raises trio.ClosedResourceError",
     "context": "there is no context; a socket belongs to its 'async with' block",
-    **dict.fromkeys(("fileno", "FD", "EVENTS"), "a socket is many connections; await what you want of it in a task"),
+    **dict.fromkeys(("fileno", "FD", "EVENTS"), "a socket has many connections; await its methods in a task"),
     **dict.fromkeys(("last_endpoint", "LAST_ENDPOINT"), "bind() returns the endpoint, with its port"),
     "bind_to_random_port": "write 'socket.bind(\"tcp://127.0.0.1:*\")', which returns the endpoint with its port",
     **dict.fromkeys(("get_monitor_socket", "disable_monitor"), "write 'async with socket.monitor() as events:'"),
@@ -73,7 +73,7 @@ _ADVICE = {
     **dict.fromkeys(map(str.upper, _OPTIONS), _OPTION),
     **dict.fromkeys(("sndtimeo", "rcvtimeo", "SNDTIMEO", "RCVTIMEO"), _NO_TIMEOUT),
 }
-"""What to do instead, by name: the other direction's methods, those of other types, then the vocabulary of pyzmq."""
+"""The advice for each name: methods of the other direction, methods of other types, then the names of pyzmq."""
 
 _TYPES = ("Pair", "Push", "Pull", "Pub", "Sub", "XPub", "XSub", "Req", "Rep", "Dealer", "Router", "Client", "Server",
           "Peer", "Channel", "Scatter", "Gather", "Radio", "Dish", "Stream")  # fmt: skip
@@ -84,7 +84,7 @@ _MODULE_ADVICE = {
     "Poller": "there is no poller; start a task for each socket, in a nursery",
     "asyncio": "mq is for Trio; start with trio.run(main)",
     **dict.fromkeys(("ZMQError", "ZMQBaseError"), "the errors of mq derive from mq.Error; docs/sockets.md lists them"),
-    "Again": "what would wait raises trio.WouldBlock, in the forms with _nowait",
+    "Again": "send_nowait() and receive_nowait() raise trio.WouldBlock",
     **dict.fromkeys(("NOBLOCK", "DONTWAIT"), "write send_nowait() or receive_nowait()"),
     **dict.fromkeys(("SNDMORE", "RCVMORE"), "write send_multipart(frames) or receive_multipart()"),
     **dict.fromkeys(("SUBSCRIBE", "UNSUBSCRIBE"), "call subscribe(topic) or unsubscribe(topic) on a mq.Sub"),
@@ -93,11 +93,11 @@ _MODULE_ADVICE = {
     **dict.fromkeys(("device", "proxy_steerable"), "write 'await mq.proxy(frontend, backend)'"),
     **dict.fromkeys(("Dgram", "DGRAM", "auth", "curve_keypair", "curve_public"), _NOT_YET),
 }
-"""What to do instead of what pyzmq has, by name."""
+"""The advice for the names of the module pyzmq."""
 
 
 class _Absent:
-    """A name that a class does not have, and why. Costs nothing until somebody reaches for it."""
+    """A name that a class lacks, with the advice. It costs nothing until a program uses the name."""
 
     def __init__(self, name: str, advice: str) -> None:
         self._name = name
@@ -112,7 +112,7 @@ class _Absent:
         if not kind:
             advice = _NO_TYPE
         elif single != name and hasattr(owner, single):
-            # Types that send and receive one frame at a time have the one and not the other.
+            # Types with messages of one frame have send() and receive(), but not the forms for several frames.
             advice = _ONE_FRAME
         elif several and hasattr(owner, "send" if name.startswith("send") else "receive"):
             advice = _ONE_BY_ONE
@@ -125,7 +125,7 @@ class _Absent:
             other, both = _PAIRS[kind]
             advice = advice.replace("{other}", other).replace("{both}", both)
         advice = advice.format(socket=owner.__name__, single=single)
-        # With a name and no object, Python adds no guess of its own.
+        # If the error has a name and no object, Python adds no suggestion of its own.
         raise AttributeError(f"{owner.__name__} has no {name!r}: {advice}", name=name)
 
     def __set__(self, instance: object, value: object) -> NoReturn:
@@ -142,12 +142,12 @@ def _found(cls: type, name: str) -> object:
 
 
 class SocketType(ABCMeta):
-    """The type of socket types, whose ``dir()``, and so ``help()``, lists what they have."""
+    """The metaclass of socket types: ``dir()`` and ``help()`` of a type list only the names that the type has."""
 
     def __dir__(cls) -> list[str]:
         return _shown(cls, super().__dir__())
 
-    if not TYPE_CHECKING:  # type checkers know it anyway
+    if not TYPE_CHECKING:  # type checkers find this mistake without help
 
         async def __aenter__(cls):
             raise TypeError(f"write 'async with mq.{cls.__name__}() as socket:'; the parentheses are missing")
@@ -157,10 +157,10 @@ class SocketType(ABCMeta):
 
 
 class Explaining(metaclass=SocketType):
-    """Explain the names that no class below this one defines, when somebody uses or sets them.
+    """The base class that raises an AttributeError with advice for absent names.
 
-    The names are descriptors here, and not found by a ``__getattr__``: with that, CPython finds every attribute of an
-    instance more slowly, those that exist included.
+    Each name is a descriptor of this class, which a subclass with that method overrides. A ``__getattr__`` would make
+    CPython find every attribute of an instance more slowly, including those that exist.
     """
 
     __slots__ = ()
@@ -174,7 +174,7 @@ for _name, _advice in _ADVICE.items():
 
 
 def explain(name: str) -> NoReturn:
-    """Say what to write instead of ``mq.name``."""
+    """Raise an AttributeError that says what to write instead of ``mq.name``."""
     advice = _MODULE_ADVICE.get(name) or next(
         (f"write mq.{each}" for each in _TYPES if each.lower() == name.lower()), None
     )

@@ -1,4 +1,4 @@
-"""What may an option be? What checks a value, and says what was expected and what was received."""
+"""Which values may an option have? Validators, whose errors state the expected and the received value."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from .message import shortened
 def _check_seconds(name: str, value: Any) -> None:
     number = isinstance(value, (int, float)) and not isinstance(value, bool)
     if not number or not (0 <= value <= sys.float_info.max or value == math.inf):  # not NaN, nor an int beyond floats
-        raise ValueError(f"{name} is in seconds, 0 or more, or math.inf; got {value!r}")
+        raise ValueError(f"{name} is a number of seconds, 0 or more, or math.inf; got {value!r}")
 
 
 def seconds(_: object, attribute: Attribute[float], value: Any) -> None:
@@ -91,14 +91,14 @@ def metadata(_: object, attribute: Attribute[Mapping[str, str]], value: Any) -> 
             raise ValueError(f"{attribute.name} maps names to texts; got {name!r}: {text!r}")
         if not name.startswith("X-") or not name.isascii() or len(name) > limits.PROPERTY_NAME:
             raise ValueError(
-                f"{attribute.name} has names like 'X-Unit', of at most {limits.PROPERTY_NAME} ASCII characters; got "
-                f"{shortened(name)}, which has {len(name)}"
+                f"a name in {attribute.name} begins with 'X-' and has at most {limits.PROPERTY_NAME} ASCII characters; "
+                f"got {shortened(name)}, which has {len(name)} characters"
             )
     size = sum(len(name) + len(_utf_8(attribute.name, name, text)) + 5 for name, text in value.items())
     if size > limits.METADATA:
         raise ValueError(
-            f"{attribute.name} takes {size} bytes of the handshake, peers take at most {limits.METADATA}: send long "
-            "values in a message"
+            f"{attribute.name} has {size} bytes in the handshake, but peers accept at most {limits.METADATA}: send "
+            "long values in a message"
         )
 
 
@@ -106,11 +106,11 @@ def _utf_8(option: str, name: str, text: str) -> bytes:
     try:
         return text.encode()
     except UnicodeEncodeError as error:
-        raise ValueError(f"{option} has a text at {name!r} that UTF-8 cannot encode: {error.reason}") from None
+        raise ValueError(f"UTF-8 cannot encode the text at {name!r} in {option}: {error.reason}") from None
 
 
 def as_dict(value: Any) -> Any:
-    """Return a copy of a mapping, which the caller cannot change. Anything else stays, for the validator to refuse."""
+    """Return a copy of a mapping, so that the caller cannot change the option. The validator rejects other values."""
     return dict(value) if isinstance(value, Mapping) else value
 
 
@@ -123,7 +123,9 @@ def finite_seconds_or_none(_: object, attribute: Attribute[float | None], value:
     if value is not None:
         _check_seconds(attribute.name, value)
         if value == math.inf:
-            raise ValueError(f"{attribute.name} is a number of seconds, or None for the system's own; got {value!r}")
+            raise ValueError(
+                f"{attribute.name} is a finite number of seconds, or None for the default of the system; got {value!r}"
+            )
 
 
 def _is_short_text(value: Any) -> bool:
@@ -140,7 +142,7 @@ def short_text_or_none(_: object, attribute: Attribute[str | None], value: Any) 
 
 def share(_: object, attribute: Attribute[float], value: Any) -> None:
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= 1:
-        raise ValueError(f"{attribute.name} is a share, from 0 to 1; got {value!r}")
+        raise ValueError(f"{attribute.name} is a number from 0 to 1; got {value!r}")
 
 
 def time_to_live(_: object, attribute: Attribute[float | None], value: Any) -> None:
@@ -151,7 +153,7 @@ def time_to_live(_: object, attribute: Attribute[float | None], value: Any) -> N
 
 
 def as_frozenset(value: Any) -> Any:
-    """Return a set of what is given; what makes none stays as it is, for the validator to refuse."""
+    """Return an iterable of texts as a set. The validator rejects other values."""
     if isinstance(value, Iterable) and not isinstance(value, (str, bytes)):
         value = tuple(value)
         if all(isinstance(each, str) for each in value):
@@ -160,7 +162,7 @@ def as_frozenset(value: Any) -> Any:
 
 
 def as_tuple(value: Any) -> Any:
-    """Return a tuple of what is given; what makes none stays as it is, for the validator to refuse."""
+    """Return an iterable as a tuple. The validator rejects other values."""
     return tuple(value) if isinstance(value, Iterable) and not isinstance(value, (str, bytes)) else value
 
 
@@ -171,7 +173,7 @@ def networks(_: object, attribute: Attribute[tuple[str, ...]], value: Any) -> No
         try:
             ipaddress.ip_network(each, strict=False)
         except ValueError as error:
-            raise ValueError(f"{attribute.name} has {each!r}, which is no network: {error}") from None
+            raise ValueError(f"{attribute.name} contains {each!r}, which is not a network: {error}") from None
 
 
 def numbers(_: object, attribute: Attribute[tuple[int, ...]], value: Any) -> None:
@@ -191,13 +193,13 @@ def proxy(_: object, attribute: Attribute[str | None], value: Any) -> None:
         raise ValueError(
             f"{attribute.name} is 'host:port', '[ipv6]:port' or 'source:port;host:port', or None; got {value!r}"
         )
-    reason = why_no_host_name(proxy.host) if proxy.host.isascii() else None  # others are encoded when connecting
+    reason = why_no_host_name(proxy.host) if proxy.host.isascii() else None  # other names are encoded by connect
     if reason is not None:
-        raise ValueError(f"{attribute.name} {value!r} has the host {proxy.host!r}: {reason}")
+        raise ValueError(f"{attribute.name} {value!r} has the invalid host {proxy.host!r}: {reason}")
 
 
 def password(instance: Any, attribute: Attribute[str | None], value: Any) -> None:
     if value is not None and not _is_short_text(value):
-        raise ValueError(f"{attribute.name} is a text of 1 to 255 bytes, or None; got something else, not shown here")
+        raise ValueError(f"{attribute.name} is a text of 1 to 255 bytes, or None; the received value is not shown")
     if value is not None and instance.socks_username is None:
-        raise ValueError(f"{attribute.name} is given without socks_username: give both")
+        raise ValueError(f"{attribute.name} is set without socks_username: set both")

@@ -1,4 +1,4 @@
-"""What does an endpoint say? ``"tcp://*:5555"`` to values and back; no I/O."""
+"""What does an endpoint mean? Text such as ``"tcp://*:5555"`` is parsed into values, and formatted; no I/O."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ from .errors import InvalidEndpoint, UnsupportedScheme
 from .message import shortened
 
 IPC_PATH_LIMIT = 107
-"""Bytes in a Unix socket path: ``sun_path`` less its terminator."""
+"""The maximum length of a Unix socket path in bytes: ``sun_path`` without its terminator."""
 
 
 def _text() -> str:
-    """Return the field ``text``: the endpoint as the user wrote it, which is what errors quote."""
+    """Return the field ``text``: the endpoint as the user wrote it, for error messages."""
     made: str = field(default=Factory(str, takes_self=True), eq=False, repr=False, kw_only=True)
     return made
 
 
 @frozen
 class Tcp:
-    """``tcp://host:port``; connecting may name its own side first, as in ``tcp://source:port;host:port``.
+    """``tcp://host:port``, or ``tcp://source:port;host:port`` to connect from the address ``source``.
 
-    ``host`` is a name, an IPv4 address, an IPv6 address without its brackets, or ``*``. ``port`` 0 lets the
-    system choose when binding.
+    ``host`` is a name, an IPv4 address, an IPv6 address without brackets, or ``*``. If ``port`` is 0, the system
+    chooses a port for bind.
     """
 
     host: str
@@ -45,7 +45,7 @@ class Tcp:
 
 @frozen
 class Ipc:
-    """``ipc://path``, ``ipc://@name`` in Linux's abstract namespace, or ``ipc://*`` to have a path chosen."""
+    """``ipc://path``, ``ipc://@name`` in Linux's abstract namespace, or ``ipc://*``, for which bind chooses a path."""
 
     path: str
     text: str = _text()
@@ -66,7 +66,7 @@ class Ipc:
 
 @frozen
 class Inproc:
-    """``inproc://name``: between the sockets of one process."""
+    """``inproc://name``, for connections between the sockets of one process."""
 
     name: str
     text: str = _text()
@@ -81,20 +81,20 @@ Endpoint: TypeAlias = Tcp | Ipc | Inproc
 
 
 def parse(text: str) -> Endpoint:
-    """Read an endpoint. Raises `InvalidEndpoint` or `UnsupportedScheme`, with the text and what is wrong."""
+    """Parse an endpoint. Raises `InvalidEndpoint` or `UnsupportedScheme`, which quote ``text`` and state the fault."""
     if not isinstance(text, str):
-        raise TypeError(f"an endpoint is a str such as 'tcp://127.0.0.1:5555', got {shortened(text)}")
+        raise TypeError(f"an endpoint is a str such as 'tcp://127.0.0.1:5555'; got {shortened(text)}")
     scheme, separator, rest = text.partition("://")
     if not separator:
         scheme, colon, rest = text.partition(":")
         if colon and scheme in _SCHEMES:
             meant = f"{scheme}://{rest if scheme == 'ipc' else rest.lstrip('/')}"
             raise InvalidEndpoint(f"endpoint {text!r} has no scheme: write {meant!r}, with '//' after '{scheme}:'")
-        raise InvalidEndpoint(f"endpoint {text!r} has no scheme: write it as in 'tcp://127.0.0.1:5555'")
+        raise InvalidEndpoint(f"endpoint {text!r} has no scheme: write for example 'tcp://127.0.0.1:5555'")
     if scheme not in _SCHEMES:
         known = ", ".join(f"{name}://" for name in _SCHEMES)
-        what = f"scheme {scheme!r}, which is not there yet" if scheme in _ELSEWHERE else f"unknown scheme {scheme!r}"
-        raise UnsupportedScheme(f"endpoint {text!r} has the {what}: use one of {known}")
+        fault = f"scheme {scheme!r}, which mq lacks so far" if scheme in _ELSEWHERE else f"unknown scheme {scheme!r}"
+        raise UnsupportedScheme(f"endpoint {text!r} has the {fault}: use one of {known}")
     if not rest:
         raise InvalidEndpoint(f"endpoint {text!r} has no address after '{scheme}://'")
     if "\0" in rest:
@@ -102,7 +102,7 @@ def parse(text: str) -> Endpoint:
     try:
         os.fsencode(rest)
     except UnicodeEncodeError as error:
-        raise InvalidEndpoint(f"endpoint {text!r} contains what is no character: {error}") from None
+        raise InvalidEndpoint(f"endpoint {text!r} contains an invalid character: {error}") from None
     return _SCHEMES[scheme](text, rest)
 
 
@@ -118,7 +118,7 @@ def _parse_ipc(text: str, rest: str) -> Ipc:
     size = len(os.fsencode(rest))
     if size > IPC_PATH_LIMIT:
         raise InvalidEndpoint(
-            f"endpoint {text!r} has a path of {size} bytes; a Unix socket takes {IPC_PATH_LIMIT}: "
+            f"endpoint {text!r} has a path of {size} bytes; a Unix socket has at most {IPC_PATH_LIMIT}: "
             "use a shorter directory"
         )
     return Ipc(rest, text=text)
@@ -129,7 +129,7 @@ def _parse_inproc(text: str, rest: str) -> Inproc:
 
 
 def canonical(endpoint: Endpoint) -> Endpoint:
-    """Return the spelling that all spellings of one address share. A host name and its address remain two addresses."""
+    """Return the same value for all spellings of one endpoint. A host name and its IP address are two endpoints."""
     if isinstance(endpoint, Tcp):
         source = None if endpoint.source is None else (_canonical_host(endpoint.source[0]), endpoint.source[1])
         return Tcp(_canonical_host(endpoint.host), endpoint.port, source)
@@ -149,7 +149,7 @@ _SCHEMES: dict[str, Callable[[str, str], Endpoint]] = {
 }
 
 _ELSEWHERE = {"ws", "wss", "udp", "tipc", "pgm", "epgm", "norm", "vmci"}
-"""Schemes that libzmq knows, too."""
+"""Schemes of libzmq that `mq` does not support."""
 
 _HOST_AND_PORT = re.compile(r"(?:\[(?P<v6>[^\]]*)\]|(?P<host>[^\[\];]+)):(?P<port>\*|[0-9]+)\Z")
 
@@ -165,7 +165,7 @@ def _host_and_port(text: str, address: str) -> tuple[str, int]:
         _check_ipv6(text, host, in_brackets=match["v6"] is not None)
     digits = "0" if match["port"] == "*" else match["port"].lstrip("0") or "0"
     if len(digits) > 5 or int(digits) > 65535:
-        raise InvalidEndpoint(f"endpoint {text!r} has port {shortened(match['port'])}; ports end at 65535")
+        raise InvalidEndpoint(f"endpoint {text!r} has port {shortened(match['port'])}; the highest port is 65535")
     return host, int(digits)
 
 
@@ -173,28 +173,28 @@ def _check_ipv6(text: str, host: str, *, in_brackets: bool) -> None:
     try:
         IPv6Address(host)
     except ValueError as error:
-        where = "between its brackets" if in_brackets else "before its last colon; write host:port or [ipv6]:port"
-        raise InvalidEndpoint(f"endpoint {text!r} has no IPv6 address {where}: {error}") from None
+        where = "in its brackets" if in_brackets else "before its last colon; write host:port or [ipv6]:port"
+        raise InvalidEndpoint(f"endpoint {text!r} has no valid IPv6 address {where}: {error}") from None
 
 
 _NOT_IN_NAMES = re.compile(r"[^A-Za-z0-9._-]")
 
 
 def why_no_host_name(host: str) -> str | None:
-    """Return why no host can have the name ``host``, an address or a name in ASCII; None if one can.
+    """Return why ``host`` is not a valid address or host name in ASCII, or None if it is valid.
 
-    RFC 1123, and what is found beside it in hosts files and name servers: underscores, hyphens at the end, a dot
-    behind the last label.
+    The rules are those of RFC 1123, and in addition allow what hosts files and name servers contain: underscores, a
+    hyphen at the end of a label, and a dot after the last label.
     """
     if ":" in host:
         return None
     wrong = _NOT_IN_NAMES.search(host)
     if wrong is not None:
-        return f"a host name has letters, digits, '-', '_' and '.', and no {wrong[0]!r}"
+        return f"a host name consists of letters, digits, '-', '_' and '.', and cannot contain {wrong[0]!r}"
     if host.startswith("-"):
-        return "no host name begins with '-'"
+        return "a host name cannot begin with '-'"
     if not all(1 <= len(label) <= 63 for label in host.removesuffix(".").split(".")):
-        return "its parts between dots have 1 to 63 characters"
+        return "each part between dots has 1 to 63 characters"
     if len(host.removesuffix(".")) > 253:
         return "a host name has at most 253 characters"
     return None

@@ -1,7 +1,7 @@
 """Who must act when something goes wrong? The caller, the peer or the network.
 
-Where Trio has an error for it (``ClosedResourceError``, ``BusyResourceError``, ``WouldBlock``), that one is
-raised; everything here derives from `Error`.
+If Trio has an exception for a case (``ClosedResourceError``, ``BusyResourceError``, ``WouldBlock``), `mq` raises
+that exception. All exceptions of this file derive from `Error`.
 """
 
 from __future__ import annotations
@@ -24,55 +24,58 @@ __all__ = [
 
 
 class Error(Exception):
-    """The base of every error that is special to `mq`."""
+    """The base class of all exceptions that `mq` defines."""
 
 
 # -- the caller must act -------------------------------------------------------------------------------
 
 
 class InvalidEndpoint(Error, ValueError):
-    """The endpoint cannot be read, or not be used in this way. The message repeats it."""
+    """The text is not a valid endpoint, or this call cannot use the endpoint. The message quotes the endpoint."""
 
 
 class UnsupportedScheme(InvalidEndpoint):
-    """The endpoint names a transport that does not exist here."""
+    """The scheme of the endpoint is not a transport of `mq`. The message lists the transports."""
 
 
 class BindError(Error, OSError):
-    """The address cannot be listened on: in use, not ours, or not permitted. Carries the OS ``errno``."""
+    """``bind`` cannot listen: the address is in use, is not an address of this machine, or is not permitted.
+
+    ``errno`` is the error number of the operating system.
+    """
 
 
 class MissingExtra(Error, ImportError):
-    """What was asked for needs a library that is not installed. The message has the command that installs it."""
+    """The call needs a library that is not installed. The message contains the command that installs the library."""
 
 
 class NotOpen(Error, RuntimeError):
-    """The socket was used outside its ``async with`` block."""
+    """The socket was used outside its ``async with`` block, opened a second time, or opened outside a Trio task."""
 
 
 class WrongThread(Error, RuntimeError):
-    """The socket was used outside the thread, or the process, whose Trio run opened it."""
+    """The socket was used in another thread or process than the Trio run that opened the socket."""
 
 
 class OutOfTurn(Error, RuntimeError):
-    """A REQ or REP socket was used out of its order: a request is answered before the next one."""
+    """A `Req` or `Rep` was used out of order: each request must be answered before the next request."""
 
 
 class Unroutable(Error):
-    """Nobody there has the routing id that the message is addressed to."""
+    """No peer has the routing id that the message is addressed to."""
 
 
 class PeerLost(Error):
-    """The peer that a reply was awaited from is gone. Whether it has seen the request is not known."""
+    """The peer disconnected before its reply arrived. The peer may have processed the request, or not."""
 
 
 class MultipartMessage(Error):
-    """``receive()`` met a message of several frames. They are all in ``frames``: nothing is lost."""
+    """``receive()`` received a message of several frames. The attribute ``frames`` holds all of them."""
 
     def __init__(self, frames: list[bytes]) -> None:
         super().__init__(
-            f"received a message of {len(frames)} frames with receive(), which returns one: "
-            "take them from .frames, or call receive_multipart()"
+            f"receive() returns one frame, but the message has {len(frames)} frames: "
+            "use .frames of this error, or call receive_multipart()"
         )
         self.frames = frames
 
@@ -81,13 +84,13 @@ class MultipartMessage(Error):
 
 
 class PeerError(Error):
-    """The other side did something that ended its connection. Sockets report it as an event."""
+    """The peer made a mistake, and its connection ended. Sockets do not raise this error, but report it as an event."""
 
 
 class ProtocolError(PeerError):
-    """The bytes received are not the protocol that was agreed on. The message says what they were."""
+    """The peer sent bytes that violate the protocol. The message describes these bytes."""
 
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
         self.completed: list[bytes | list[bytes]] = []
-        """The messages that were whole before the fault; they still count."""
+        """The messages that were complete before the fault. The socket still receives these messages."""

@@ -1,4 +1,4 @@
-"""What travels? ``bytes`` for a message of one frame, a list of ``bytes`` for one of several."""
+"""What is a message? ``bytes`` if the message has one frame, and a list of ``bytes`` if it has several."""
 
 from __future__ import annotations
 
@@ -10,39 +10,39 @@ Message: TypeAlias = bytes | list[bytes]
 Buffer: TypeAlias = bytes | bytearray | memoryview
 
 ONLY_BYTES = {bytes}
-"""The types of frames that travel as they are."""
+"""The types of frames that need no conversion."""
 
 
 class Subscribe(bytes):
-    """Not a message: the peer wants what starts with this topic. A command on the wire, in its place among messages."""
+    """A command among the messages: the peer subscribes to this topic."""
 
 
 class Cancel(bytes):
-    """Not a message: the peer no longer wants what starts with this topic."""
+    """A command among the messages: the peer cancels its subscription to this topic."""
 
 
 class Join(bytes):
-    """Not a message: the peer wants what is for this group (RFC 48)."""
+    """A command among the messages: the peer joins this group (RFC 48)."""
 
 
 class Leave(bytes):
-    """Not a message: the peer no longer wants what is for this group."""
+    """A command among the messages: the peer leaves this group (RFC 48)."""
 
 
 def as_frame(value: object) -> bytes:
-    """Return ``value`` as an immutable frame, copying what its owner could still change."""
+    """Return ``value`` as an immutable frame. A mutable buffer is copied. Raises TypeError for other types."""
     if isinstance(value, bytes):
         return bytes(value)
     if isinstance(value, (bytearray, memoryview)):
         return bytes(value)
     if isinstance(value, (list, tuple)):
         what = f"a frame is bytes, got a {type(value).__name__}"
-        raise TypeError(f"{what}: for several, use send_multipart() or request_multipart(), where the socket has them")
+        raise TypeError(f"{what}: for several frames, use send_multipart() or request_multipart() if the socket has it")
     raise TypeError(f"a frame is bytes, got {_described(value)}: {_remedy(value) or 'serialize it first'}")
 
 
 def as_bytes(value: object, what: str) -> bytes:
-    """Return ``value`` as it is, which is to be bytes: a topic, a group or a routing id."""
+    """Return ``value``, which must be bytes. ``what`` names its role: a topic, a group or a routing id."""
     if isinstance(value, bytes):
         return bytes(value)
     name = what.replace(" ", "_")
@@ -51,7 +51,7 @@ def as_bytes(value: object, what: str) -> bytes:
 
 
 def as_message(frames: Iterable[Buffer]) -> Message:
-    """Return ``frames`` in the inner form: one frame alone, several as a list of its own."""
+    """Return ``frames`` in the inner form: one frame as bytes, several frames as a new list."""
     given = frames.copy() if type(frames) is list else _listed(frames)
     checked: list[bytes] = given if set(map(type, given)) == ONLY_BYTES else list(map(as_frame, given))
     if not checked:
@@ -60,16 +60,19 @@ def as_message(frames: Iterable[Buffer]) -> Message:
 
 
 def _listed(frames: object) -> list[Any]:
-    """Return a list of what can only be several frames in their order. Buffers would be taken for many of one byte."""
+    """Return ``frames`` as a list, if it is an iterable with an order.
+
+    A buffer is iterable too, but would become many frames of one byte each, so a buffer raises TypeError.
+    """
     if isinstance(frames, Iterable) and not isinstance(frames, (str, Set, Mapping)) and not _is_buffer(frames):
         return list(frames)
     if isinstance(frames, (bytes, bytearray, memoryview, str)):
-        raise TypeError(f"frames come as a list, got {shortened(frames)}: use send(), or request(), for one")
+        raise TypeError(f"frames must be a list, got {shortened(frames)}: use send() or request() for one frame")
     if _is_buffer(frames):
-        remedy = "for one frame, use send() or request() with a copy of its content, as in send(bytes(value))"
+        remedy = "for one frame, call send() or request() with a copy, as in send(bytes(value))"
     else:
-        remedy = _remedy(frames) or "write [frame, ...], each frame bytes"
-    raise TypeError(f"frames come as a list, got {_described(frames)}: {remedy}")
+        remedy = _remedy(frames) or "write [frame, ...] with frames of bytes"
+    raise TypeError(f"frames must be a list, got {_described(frames)}: {remedy}")
 
 
 def _described(value: object) -> str:
@@ -79,13 +82,16 @@ def _described(value: object) -> str:
 
 
 def _remedy(value: object, name: str = "value", name_of_text: str = "text") -> str:
-    """Say how bytes are made of ``value``, which the user may have called ``name``; "" when that depends."""
+    """Return how to convert ``value`` to bytes, or "" if that depends on the program.
+
+    ``name`` and ``name_of_text`` stand for the value in the example.
+    """
     if isinstance(value, str):
         return f"encode it, as in {name_of_text}.encode()"
     if isawaitable(value):
-        return "a call of an async function is without its 'await'"
+        return "an 'await' is missing before the call of an async function"
     if _is_buffer(value):
-        return f"pass a copy of its content, as in bytes({name})"
+        return f"pass a copy, as in bytes({name})"
     return ""
 
 
@@ -96,7 +102,7 @@ def _is_buffer(value: object) -> bool:
             return True
     except TypeError:
         return False
-    except (ValueError, BufferError):  # its memory cannot be had now: a mapped file that is closed
+    except (ValueError, BufferError):  # a buffer whose memory is not accessible now, such as a closed mapped file
         return True
 
 
@@ -122,6 +128,6 @@ def first_frame(message: Message) -> bytes:
 
 
 def shortened(value: object, limit: int = 40) -> str:
-    """Return ``repr(value)``, cut to ``limit`` characters, for error messages."""
+    """Return ``repr(value)`` for an error message, cut to ``limit`` characters."""
     text = repr(value)
     return text if len(text) <= limit else text[: limit - 1] + "…"

@@ -1,4 +1,4 @@
-"""What happened to a socket's links? The events that ``socket.monitor()`` yields, and its statistics."""
+"""What happened to the connections of a socket? The events of ``socket.monitor()``, and ``socket.statistics()``."""
 
 from __future__ import annotations
 
@@ -9,38 +9,44 @@ from attrs import field, frozen
 
 @frozen(kw_only=True)
 class Event:
-    """Something happened at ``endpoint``, as it was given to bind (resolved) or connect."""
+    """The base class of all events.
+
+    ``endpoint`` is the result of ``bind``, or the argument of ``connect``.
+    """
 
     endpoint: str
 
 
 @frozen(kw_only=True)
 class Listening(Event):
-    """bind() listens."""
+    """``bind`` listens at the endpoint."""
 
 
 @frozen(kw_only=True)
 class Closed(Event):
-    """A listener stopped, or an endpoint was disconnected: nothing more comes from it."""
+    """A listener stopped, or the socket disconnected from the endpoint or gave it up. No further events follow."""
 
 
 @frozen(kw_only=True)
 class Accepted(Event):
-    """A listener has a new connection, from ``peer``; its handshake is still to come."""
+    """A listener accepted a connection from the address ``peer``. The handshake follows."""
 
     peer: str
 
 
 @frozen(kw_only=True)
 class AcceptFailed(Event):
-    """A listener could not take a connection, as when file descriptors run out. It goes on listening."""
+    """A listener could not accept a connection for ``reason``, such as a lack of file descriptors.
+
+    The listener continues to listen. The event is not repeated while the reason stays the same.
+    """
 
     reason: str
 
 
 @frozen(kw_only=True)
 class Connected(Event):
-    """connect() reached ``peer``; the handshake is still to come."""
+    """A connection to the address ``peer`` was made. The handshake follows."""
 
     peer: str
 
@@ -54,16 +60,17 @@ class ConnectDelayed(Event):
 
 @frozen(kw_only=True)
 class ConnectRetried(Event):
-    """The next attempt to connect comes after ``delay`` seconds."""
+    """The next attempt to connect begins after ``delay`` seconds."""
 
     delay: float
 
 
 @frozen(kw_only=True)
 class Handshaken(Event):
-    """The peer is there: a socket of type ``socket_type``, speaking ZMTP ``version`` with ``mechanism``.
+    """The handshake is complete, and messages can flow.
 
-    ``metadata`` is what its application tells of itself, under names that begin with ``X-``.
+    The peer is a socket of type ``socket_type``, such as "PUSH". ``version`` is the ZMTP version of the connection,
+    and ``mechanism`` its security mechanism. ``metadata`` is the option `metadata` of the peer.
     """
 
     peer: str
@@ -75,7 +82,7 @@ class Handshaken(Event):
 
 @frozen(kw_only=True)
 class HandshakeFailed(Event):
-    """The connection ended before its handshake was complete, for ``reason``."""
+    """A connection ended for ``reason`` before its handshake was complete."""
 
     peer: str
     reason: str
@@ -83,7 +90,7 @@ class HandshakeFailed(Event):
 
 @frozen(kw_only=True)
 class Disconnected(Event):
-    """A peer whose handshake was complete is gone, for ``reason``."""
+    """A connection with a complete handshake ended for ``reason``."""
 
     peer: str
     reason: str
@@ -91,11 +98,11 @@ class Disconnected(Event):
 
 @frozen(kw_only=True)
 class Dropped(Event):
-    """``count`` messages are lost, for ``reason``: sent ones that reach nobody, or received ones that nobody takes.
+    """``count`` messages were dropped for ``reason``: sent messages without a recipient, or received messages.
 
-    The reason "unacknowledged" means that the kernel had them, and the peer's side did not acknowledge ``bytes`` bytes
-    before the connection ended. The kernel counts no messages, so ``count`` is estimated from their average size. For
-    other reasons ``bytes`` is 0.
+    The reason "unacknowledged" means that the kernel had the messages, and that the peer's kernel had not acknowledged
+    ``bytes`` bytes when the connection ended. The kernel does not count messages, so ``count`` is an estimate from the
+    average size of a message. For other reasons ``bytes`` is 0.
     """
 
     count: int
@@ -105,7 +112,10 @@ class Dropped(Event):
 
 @frozen(kw_only=True)
 class PeerStatistics:
-    """One peer now: its queues, and its messages and bytes so far. Handshakes count, inproc moves no bytes."""
+    """A snapshot of one peer: the lengths of its queues, and its messages and bytes so far.
+
+    Bytes are counted on the wire, with the handshake. An `inproc` peer has no bytes.
+    """
 
     endpoint: str
     peer: str
@@ -120,9 +130,11 @@ class PeerStatistics:
 
 @frozen(kw_only=True)
 class Statistics:
-    """A socket at one moment. Messages count when send() accepts and receive() returns them.
+    """A snapshot of a socket.
 
-    ``queued_in`` also counts what peers that are gone have left; ``peers`` are those that are not.
+    ``messages_out`` counts a message when ``send`` accepts it, and ``messages_in`` when ``receive`` returns it.
+    ``dropped`` maps each reason to the number of dropped messages. ``queued_in`` includes the messages that
+    disconnected peers have left. ``peers`` holds the connected peers and the endpoints of ``connect``.
     """
 
     peers: tuple[PeerStatistics, ...]

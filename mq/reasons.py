@@ -1,7 +1,7 @@
-"""Why may a message be dropped? The fixed vocabulary of reasons: the keys of ``statistics().dropped``.
+"""Why may a message be dropped? This file holds all reasons, which are the keys of ``statistics().dropped``.
 
-What a peer can choose (numbers, texts, addresses) never becomes part of a reason: the keys would grow without a
-bound. It belongs into the detail of the `Dropped` event.
+A value that a peer can choose (a number, a text, an address) is never part of a reason, because the number of keys
+would grow without a bound. The `Dropped` event holds such a value as a detail.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import NewType
 
 Reason = NewType("Reason", str)
-"""Only this file makes reasons, and `docs/sockets.md` lists them all: tests/layers checks both."""
+"""Only this file makes reasons, and `docs/sockets.md` lists all of them. tests/layers checks both rules."""
 
 CONNECTION_ENDED = Reason("the connection ended")
 ENDPOINT_CLOSED = Reason("its endpoint was closed")
@@ -29,10 +29,10 @@ PROXY_ANSWER = Reason("the proxy's answer found no room")
 
 
 def does_not_receive(socket_type: str) -> Reason:
-    """Return the reason for messages that came to a socket of a type which only sends."""
+    """Return the reason for messages that arrived at a socket that only sends."""
     return Reason(f"{socket_type} does not receive")
 
 
 def one_frame_only(socket_type: str) -> Reason:
-    """Return the reason for messages of several frames that came to a socket of a type which takes single frames."""
+    """Return the reason for messages of several frames that arrived at a socket for single frames."""
     return Reason(f"{socket_type} takes messages of one frame only")

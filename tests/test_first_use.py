@@ -181,12 +181,12 @@ async def test_another_thread_is_named() -> None:
 
 
 def test_an_option_that_does_not_exist_meets_those_that_do() -> None:
-    with pytest.raises(TypeError, match=says("Pull() has no option 'hwm'", "send_hwm, receive_hwm")):
+    with pytest.raises(TypeError, match=says("Pull() has no option 'hwm'", "send_hwm and receive_hwm")):
         mq.Pull(hwm=3)  # type: ignore[call-arg]
 
 
 def test_an_option_of_the_wrong_unit_is_shown() -> None:
-    with pytest.raises(ValueError, match=says("linger is in seconds", "math.inf", "-1")):
+    with pytest.raises(ValueError, match=says("linger is a number of seconds", "math.inf", "-1")):
         mq.Pull(linger=-1)
 
 
@@ -202,7 +202,7 @@ def test_an_option_of_the_wrong_unit_is_shown() -> None:
         (None, ("a frame is bytes", "got None", "serialize it first")),
         (array.array("i", [1, 2]), ("a frame is bytes", "array('i', [1, 2])", "bytes(value)")),
         (mmap.mmap(-1, 8), ("a frame is bytes", "mmap", "bytes(value)")),
-        (Forgotten(), ("a frame is bytes", "<Forgotten>", "without its 'await'")),
+        (Forgotten(), ("a frame is bytes", "<Forgotten>", "an 'await' is missing")),
     ],
 )
 async def test_what_is_not_bytes_is_shown(message: Any, complaint: tuple[str, ...]) -> None:
@@ -217,15 +217,15 @@ async def test_what_is_not_bytes_is_shown(message: Any, complaint: tuple[str, ..
     ("frames", "error", "complaint"),
     [
         (["hello"], TypeError, ("a frame is bytes", "the str 'hello'")),
-        (b"hello", TypeError, ("come as a list", "b'hello'", "send()")),
+        (b"hello", TypeError, ("frames must be a list", "b'hello'", "send()")),
         ([], ValueError, ("at least one frame", "send [b'']")),
         ([array.array("B", b"x")], TypeError, ("a frame is bytes", "array('B', [120])", "bytes(value)")),
-        (array.array("B", b"x"), TypeError, ("come as a list", "array('B', [120])", "send(bytes(value))")),
-        (mmap.mmap(-1, 8), TypeError, ("come as a list", "mmap", "send(bytes(value))")),
-        ({b"a", b"b"}, TypeError, ("come as a list", "set", "[frame, ...]")),
-        ({b"a": b"b"}, TypeError, ("come as a list", "dict", "[frame, ...]")),
-        (None, TypeError, ("come as a list", "got None", "[frame, ...]")),
-        (Forgotten(), TypeError, ("come as a list", "<Forgotten>", "without its 'await'")),
+        (array.array("B", b"x"), TypeError, ("frames must be a list", "array('B', [120])", "send(bytes(value))")),
+        (mmap.mmap(-1, 8), TypeError, ("frames must be a list", "mmap", "send(bytes(value))")),
+        ({b"a", b"b"}, TypeError, ("frames must be a list", "set", "[frame, ...]")),
+        ({b"a": b"b"}, TypeError, ("frames must be a list", "dict", "[frame, ...]")),
+        (None, TypeError, ("frames must be a list", "got None", "[frame, ...]")),
+        (Forgotten(), TypeError, ("frames must be a list", "<Forgotten>", "an 'await' is missing")),
     ],
 )
 async def test_what_is_not_a_list_of_frames_is_shown(

@@ -34,7 +34,7 @@ def test_the_example_of_the_rfc() -> None:
 
 @pytest.mark.parametrize(
     ("text", "wrong"),
-    [(b"", "multiple of five"), (b"1234", "multiple of five"), (b"0000~", "no char"), (b"#####", "more than four")],
+    [(b"", "multiple of five"), (b"1234", "multiple of five"), (b"0000~", "not a char"), (b"#####", "more than four")],
 )
 def test_what_is_no_z85_is_refused(text: bytes, wrong: str) -> None:
     with pytest.raises(ValueError, match=wrong):

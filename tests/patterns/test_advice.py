@@ -117,11 +117,11 @@ def test_names_that_a_socket_does_not_have_do_not_slow_down_those_that_it_has() 
 def test_a_socket_of_no_type_explains_only_what_types_have(name: str) -> None:
     with pytest.raises(AttributeError) as caught:
         getattr(mq.Socket, name)
-    assert ("open one of them, such as mq.Pull" in str(caught.value)) == (name != "nonsense")
+    assert ("open one of the types, such as mq.Pull" in str(caught.value)) == (name != "nonsense")
 
 
 def test_a_socket_of_no_type_is_told_to_be_one() -> None:
-    with pytest.raises(AttributeError, match=r"open one of them, such as mq\.Pull"):
+    with pytest.raises(AttributeError, match=r"open one of the types, such as mq\.Pull"):
         mq.Socket()
 
 
@@ -154,16 +154,16 @@ def test_other_names_are_missing_as_they_always_are() -> None:
 @pytest.mark.parametrize(
     ("kind", "option", "advice"),
     [
-        (mq.Push, "sndhwm", "it is called send_hwm"),
-        (mq.Push, "ZMQ_SNDHWM", "it is called send_hwm"),
+        (mq.Push, "sndhwm", "the option is called send_hwm"),
+        (mq.Push, "ZMQ_SNDHWM", "the option is called send_hwm"),
         (mq.Push, "send_hmw", "did you mean send_hwm"),
-        (mq.Dealer, "identity", "it is called routing_id"),
+        (mq.Dealer, "identity", "the option is called routing_id"),
         (mq.Req, "timeout", "trio.fail_after(seconds)"),
         (mq.Sub, "subscribe", "call subscribe(topic)"),
-        (mq.Pub, "zzz", "it has linger, send_hwm"),
+        (mq.Pub, "zzz", "the options are linger, send_hwm"),
         (mq.Push, "connect", "call bind(endpoint) or connect(endpoint)"),
         (mq.Push, "endpoint", "call bind(endpoint) or connect(endpoint)"),
-        (mq.Push, "options", "keyword arguments of their own, such as linger"),
+        (mq.Push, "options", "pass each option as a keyword argument, such as linger"),
     ],
 )
 def test_an_option_of_another_name_leads_to_ours(kind: Any, option: str, advice: str) -> None:
@@ -175,7 +175,7 @@ def test_an_option_of_another_name_leads_to_ours(kind: Any, option: str, advice:
 
 @pytest.mark.parametrize("scheme", ["tipc", "norm"])
 def test_a_transport_that_libzmq_has_is_said_to_be_missing(scheme: str) -> None:
-    with pytest.raises(mq.UnsupportedScheme, match=rf"the scheme '{scheme}', which is not there yet: use one of"):
+    with pytest.raises(mq.UnsupportedScheme, match=rf"the scheme '{scheme}', which mq lacks so far: use one of"):
         mq.endpoint.parse(f"{scheme}://x")
 
 

@@ -44,7 +44,7 @@ async def test_what_cannot_be_a_group_is_refused(deadline: None) -> None:
     async with mq.Radio() as radio, mq.Dish() as dish:
         for call in (dish.join, dish.leave, radio.wait_joined, lambda group: radio.send_nowait(group, b"")):
             for group in (b"g" * 256, b"g\0"):
-                with pytest.raises(ValueError, match=r"at most 255 bytes and no NUL"):
+                with pytest.raises(ValueError, match=r"at most 255 bytes and contains no NUL"):
                     await waited(call(group))
             with pytest.raises(TypeError, match=r"a group is bytes, got the str 'g': encode it"):
                 await waited(call("g"))

@@ -408,12 +408,12 @@ def test_types_have_what_means_something_for_them(name: str) -> None:
 @pytest.mark.parametrize(
     ("kind", "name", "advice"),
     [
-        (mq.Req, "send_many", r"its messages are passed one by one; write send\(\) in a loop"),
-        (mq.Rep, "batches", r"its messages are passed one by one; write receive\(\) in a loop"),
-        (mq.Router, "send_many_multipart", r"write send_multipart\(\) in a loop"),
+        (mq.Req, "send_many", r"it passes one message per call; call send\(\) in a loop"),
+        (mq.Rep, "batches", r"it passes one message per call; call receive\(\) in a loop"),
+        (mq.Router, "send_many_multipart", r"call send_multipart\(\) in a loop"),
         (mq.Pull, "send_many", "it only receives"),
         (mq.Push, "batches", "it only sends"),
-        (mq.Scatter, "send_many_multipart", "its messages are of one frame"),
+        (mq.Scatter, "send_many_multipart", "its messages have one frame"),
     ],
 )
 def test_others_say_what_to_write(kind: Any, name: str, advice: str) -> None:

@@ -108,7 +108,7 @@ async def test_what_is_no_frame_is_refused_with_advice(
 @pytest.mark.parametrize("value", [b"bytes", bytearray(b"bytes"), "text"], ids=["bytes", "bytearray", "str"])
 async def test_one_frame_is_no_list_of_frames(value: Any, deadline: None) -> None:
     async with mq.Push() as push:
-        with pytest.raises(TypeError, match=r"use send\(\), or request\(\), for one"):
+        with pytest.raises(TypeError, match=r"use send\(\) or request\(\) for one"):
             await push.send_multipart(value)
 
 

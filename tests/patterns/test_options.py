@@ -24,7 +24,7 @@ def test_an_unknown_option_names_the_socket_and_the_one_that_was_meant_or_all(ki
     with pytest.raises(TypeError) as caught:
         kind(lingre=1)
     assert f"{kind.__name__}() has no option 'lingre': did you mean linger?" in str(caught.value)
-    with pytest.raises(TypeError, match=r"has no option 'zzz': it has linger, send_hwm, "):
+    with pytest.raises(TypeError, match=r"has no option 'zzz': the options are linger, send_hwm, "):
         kind(zzz=1)
 
 
@@ -123,7 +123,7 @@ def test_filters_are_given_as_any_iterable_and_kept_as_tuples(kind: type[Any]) -
 
 @pytest.mark.parametrize("network", ["", "10.0.0.0/33", "nowhere", "10.0.0.0/8/8", "::1/129"])
 def test_what_is_no_network_is_refused(network: str) -> None:
-    with pytest.raises(ValueError, match=f"tcp_accept_filter has {network!r}, which is no network"):
+    with pytest.raises(ValueError, match=f"tcp_accept_filter contains {network!r}, which is not a network"):
         mq.Pair(tcp_accept_filter=("127.0.0.0/8", network))
 
 
@@ -131,7 +131,7 @@ def test_what_is_no_network_is_refused(network: str) -> None:
 def test_a_name_of_a_property_that_cannot_be_is_refused(name: Any) -> None:
     with pytest.raises(ValueError, match="metadata") as caught:
         mq.Pair(metadata={"X-Good": "7", name: "7"})
-    assert repr(name) in str(caught.value)
+    assert repr(name)[:39] in str(caught.value)  # a long name is shortened
 
 
 @pytest.mark.parametrize("proxy", ["localhost:1080", "127.0.0.1:1080", "[::1]:1080", "lo:0;a_b:1080"])

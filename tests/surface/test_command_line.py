@@ -500,7 +500,7 @@ def test_a_closed_standard_input_is_an_empty_one(ipc: str) -> None:
         (["pull", "@ipc://*", "--option", "sendhwm=1"], "there is no option 'sendhwm': did you mean send_hwm"),
         (["pull", "@ipc://*", "--option", "send_hwm=many"], "send_hwm is a whole number; got 'many'"),
         (["pull", "@ipc://*", "--option", "send_hwm=-1"], "send_hwm is a whole number of at least 0; got -1"),
-        (["pull", "@ipc://*", "--option", "xpub_nodrop=true"], "no option 'xpub_nodrop', which is for"),
+        (["pull", "@ipc://*", "--option", "xpub_nodrop=true"], "no option 'xpub_nodrop': it is for"),
         (["dish", "@ipc://*"], "--join GROUP"),
         (["dish", "@ipc://*", "--join", "g" * 256], "at most 255 bytes"),
         (["push", "@ipc://*", "-s", ""], "--separator is empty"),

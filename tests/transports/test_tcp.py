@@ -305,7 +305,7 @@ async def test_a_source_cannot_be_bound(deadline: None) -> None:
         ("tcp://a..b:1", r"1 to 63"),
         ("tcp://in val id:1234", r"no ' '"),
         ("tcp://localhost :1234", r"no ' '"),
-        ("tcp://-:1", r"begins with '-'"),
+        ("tcp://-:1", r"cannot begin with '-'"),
         ("tcp://127.0.0.256:1", r"end at 255"),
         ("tcp://\N{ONE DOT LEADER}:1", r"no host has that name"),
         ("tcp://bü cher.example:1", r"no host has that name"),
