@@ -16,7 +16,7 @@ from actors.errors import (
     UnknownMessage,
 )  # fmt: skip
 from actors.life.actor import Actor, concurrent
-from actors.nodes.references import Ref
+from actors.nodes.references import Ref, monitor, tell
 from actors.nodes.streams import Stream
 from actors.pipelines.pipeline import Pipeline
 from actors.pipelines.stage import Progress, Report, Stage
@@ -42,6 +42,6 @@ __all__ = [
     "Crashed", "Down", "Error", "Exited", "Killed", "Lost", "NoSuchChild", "Normal", "Pipeline",
     "PipelineError", "Progress", "Reason", "Ref", "RemoteError", "RemoteTraceback", "Report",
     "RestartsExhausted", "Root", "Shutdown", "Signal", "SpecError", "Stage", "StartFailed",
-    "StartTimeout", "Stream", "Supervisor", "UnknownMessage", "concurrent", "open_supervisor",
-    "run",
+    "StartTimeout", "Stream", "Supervisor", "UnknownMessage", "concurrent", "monitor",
+    "open_supervisor", "run", "tell",
 ]  # fmt: skip

@@ -7,10 +7,13 @@ directory.
 import copyreg
 import io
 import pickle
+import sys
 import threading
 from collections import ChainMap
 from collections.abc import Mapping, Sequence
+from types import FunctionType
 from typing import Any, NoReturn
+from weakref import WeakValueDictionary
 
 import trio
 
@@ -109,6 +112,41 @@ def _refuse(value: object) -> NoReturn:
 
 class _Pickler(pickle.Pickler):
     dispatch_table: Any = ChainMap(dict.fromkeys(CURES, _refuse), copyreg.dispatch_table)  # noqa: RUF012
+
+
+class _LocalPickler(_Pickler):
+    """For a place in this process: what cannot be imported, such as a class within a function, is handed over."""
+
+    def reducer_override(self, value: Any) -> Any:
+        if isinstance(value, type | FunctionType) and not importable(value):
+            _here[id(value)] = value
+            return _found_here, (id(value),)
+        return NotImplemented
+
+
+_here: WeakValueDictionary[int, Any] = WeakValueDictionary()
+
+
+def _found_here(number: int) -> Any:
+    return _here[number]
+
+
+def importable(value: type | FunctionType) -> bool:
+    """Whether a class or function is found where it says that it is defined."""
+    found: Any = sys.modules.get(value.__module__)
+    for name in value.__qualname__.split("."):
+        found = getattr(found, name, None)
+    return found is value
+
+
+def pack_here(value: object) -> list[bytes]:
+    """The same as pack, for an actor in this process: classes and functions need not be importable.
+
+    The caller has to keep them until the payload is unpacked.
+    """
+    file = io.BytesIO()
+    _LocalPickler(file, 5).dump(value)
+    return [file.getvalue()]
 
 
 def unpack(payload: list[bytes]) -> Any:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import threading
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
-from contextlib import asynccontextmanager, contextmanager, suppress
-from typing import TYPE_CHECKING, Any, Generic, NoReturn, TypeVar, cast
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager, suppress
+from typing import TYPE_CHECKING, Any, Generic, NoReturn, ParamSpec, TypeVar, cast
 
 import trio
 
@@ -18,6 +18,7 @@ from actors.values.reasons import Reason
 if TYPE_CHECKING:
     from actors.nodes.node import Node
 
+P = ParamSpec("P")
 A_co = TypeVar("A_co", covariant=True)
 
 _arrival = threading.local()
@@ -197,6 +198,23 @@ class Method:
 
     def __repr__(self) -> str:
         return f"<{self._ref.name}.{self._name}>"
+
+
+async def tell(message: Callable[P, Any], /, *args: P.args, **kwargs: P.kwargs) -> None:
+    """Cast: `await actors.tell(ann.deposit, 5)` is `await ann.deposit.tell(5)`, with arguments that are checked.
+
+    Returns once the mailbox has room. Raises ActorDied if the actor is down for good.
+    """
+    if not isinstance(message, Method):
+        raise TypeError(f"expected a message of a reference, such as ann.deposit, got {type(message).__name__}")
+    await message.tell(*args, **kwargs)
+
+
+def monitor(ref: Any, /) -> AbstractAsyncContextManager[trio.MemoryReceiveChannel[Down]]:
+    """Hear of each death of an actor: `async with actors.monitor(ann) as deaths` is `ann.monitor()`."""
+    if not isinstance(ref, Ref):
+        raise TypeError(f"expected a reference to an actor, got {type(ref).__name__}")
+    return ref.monitor()
 
 
 async def find(asks: Lineage, board: Address, node: Node, path: str) -> Ref[Any]:

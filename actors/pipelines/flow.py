@@ -19,6 +19,7 @@ from actors.values.reasons import Exited, Lost, Signal
 from actors.values.spec import Child
 
 KEPT_ERRORS = 100
+AT_ONCE = 32  # items that are read from a plain iterable before other tasks run
 
 
 class Run:
@@ -83,6 +84,8 @@ class Run:
                     self.ledger.admit(item)
                     self._wake(0)
         self.ledger.close()
+        for feeders in self.items:  # what waits for a batch to become full need not wait any more
+            feeders.unpark_all()
         self.results.unpark()
 
     async def _employ(
@@ -114,7 +117,7 @@ class Run:
     async def _feed(self, ref: Ref[Worker], number: int, worker: int) -> None:
         """One batch after another: take it, let the worker run it, enter what came of it."""
         while True:
-            entries = self.ledger.take(number, worker, self.plan.stages[number].batch)
+            entries = self._take(number, worker)
             if not entries:
                 await self.items[number].park()
                 continue
@@ -131,6 +134,14 @@ class Run:
                         self._failed(number, worker, entry, failure.exception())
             if suspect:
                 self.items[number].unpark_all()
+
+    def _take(self, number: int, worker: int) -> list[Entry]:
+        """A batch for this worker; while it is busy with another one, only a full one if it can become full."""
+        batch = self.plan.stages[number].batch
+        full = self.ledger.waiting(number) >= batch or self.ledger.suspects
+        if full or self.ledger.idle(number, worker) or not self.ledger.more_may_come(number):
+            return self.ledger.take(number, worker, batch)
+        return []
 
     def _finished(self, number: int, worker: int, entry: Entry, value: Any) -> None:
         if self.ledger.finish(number, worker, entry.index, value):
@@ -190,11 +201,17 @@ class Run:
             await _call(on_error, error)
 
     def _wake(self, number: int) -> None:
-        """There may be something to take; a suspect is not for everyone, so all must look."""
-        if self.ledger.suspects:
-            self.items[number].unpark_all()
-        else:
+        """There may be something to take. A suspect or a part of a batch is not for everyone: all must look."""
+        stage = self.plan.stages[number]
+        if not self.ledger.suspects and self.ledger.waiting(number) >= stage.batch:
             self.items[number].unpark()
+        elif self.ledger.suspects or self._hungry(number):
+            self.items[number].unpark_all()
+
+    def _hungry(self, number: int) -> bool:
+        """Whether some worker of this stage would take a batch that is not full."""
+        workers = range(self.plan.stages[number].workers)
+        return any(self.ledger.idle(number, worker) for worker in workers) or not self.ledger.more_may_come(number)
 
     def _tell(self) -> None:
         if self.plan.progress is not None:
@@ -222,9 +239,10 @@ async def _each(source: Iterable[Any] | AsyncIterable[Any]) -> AsyncGenerator[An
         async for item in source:
             yield item
     else:
-        for item in source:
+        for number, item in enumerate(source):
             yield item
-            await trio.lowlevel.checkpoint()
+            if number % AT_ONCE == AT_ONCE - 1:
+                await trio.lowlevel.checkpoint()
 
 
 async def _call(function: Callable[[Any], Any], value: Any) -> None:

@@ -31,7 +31,6 @@ def main(where: str, supervisor: int, levels: dict[str, int]) -> None:
         # To the whole group, by a terminal or systemd: the supervisor says who stops when. A handler, as programs
         # that the actor starts would inherit that a signal is ignored.
         signal.signal(number, _leave_it_to_the_supervisor)
-    signal.signal(signal.SIGALRM, signal.SIG_DFL)
     _die_with_fork_server()
     _die_with_supervisor(supervisor)
     trio.run(be_child, where, logs.forward_all(levels))

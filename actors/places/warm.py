@@ -24,5 +24,12 @@ def _look(_number: int, _frame: object) -> None:
         os._exit(0)
 
 
+def _as_usual() -> None:
+    # Others use this server too: a Pool ends its workers by SIGTERM.
+    for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGALRM):
+        signal.signal(number, signal.SIG_DFL)
+
+
+os.register_at_fork(after_in_child=_as_usual)
 signal.signal(signal.SIGALRM, _look)
 signal.setitimer(signal.ITIMER_REAL, LOOK, LOOK)

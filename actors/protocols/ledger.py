@@ -158,6 +158,16 @@ class Ledger:
         """Forget an item that `next_ready` gave: the sink has it."""
         self.settled += 1
 
+    def idle(self, stage: int, worker: int) -> bool:
+        """Whether this worker holds nothing."""
+        return not self._held.get((stage, worker))
+
+    def more_may_come(self, stage: int) -> bool:
+        """Whether items are still on their way to this stage."""
+        if not self.closed or any(self._waiting[:stage]):
+            return True
+        return any(held for (number, _), held in self._held.items() if number < stage)
+
     def waiting(self, stage: int) -> int:
         """How many items wait for a worker of this stage."""
         return len(self._waiting[stage])

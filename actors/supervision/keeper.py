@@ -7,15 +7,16 @@ import itertools
 import logging
 import math
 import random
+import sys
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 import trio
 from attrs import define, evolve, frozen
 
 from actors import scopes
-from actors.codec import pack, pack_arguments
+from actors.codec import importable, pack, pack_arguments, pack_here
 from actors.errors import (
     ChildExists,
     ChildRunning,
@@ -32,11 +33,15 @@ from actors.protocols.policy import Budget
 from actors.protocols.presence import News
 from actors.supervision.incarnation import Incarnation
 from actors.values.messages import Address, Born, Buried, Context, Down, Listed, Starting, Target, Up
-from actors.values.reasons import Crashed, Reason, Shutdown
+from actors.values.reasons import UNGUARDED, Crashed, Exited, Reason, Shutdown
 from actors.values.spec import Child, Spec, Supervisor
 from actors.values.uids import uid_below
 
 log = logging.getLogger("actors")
+MAIN_GUARD = (
+    "a new process imports the program's main module, and that started actors again: put the line "
+    "if __name__ == \"__main__\": before what the program does when it is run"
+)
 ABANDONED = 0.2  # seconds to stop politely for a child whose start was cancelled
 
 
@@ -227,7 +232,7 @@ class Keeper:
             raise ChildExists(f"{self.context.name} already has a child {name!r}")
         uid = uid_below(self.context.uid, name)
         cls, args, kwargs = self._construction(spec)
-        payload = _pack_construction(f"{cls.__name__}()", cls, args, kwargs)
+        payload = _pack_construction(spec.place, cls, args, kwargs)
         kid = self._family.add(name, spec.restart, spec.backoff, spec.significant)
         path, board = f"{self.context.name}/{name}", self.context.board
         target = Target(path, uid, kid.generation, self.lineage, board, messages_of(cls))
@@ -265,6 +270,8 @@ class Keeper:
                 if first and self._slots.get(name) is slot and slot.kid.state == "down":
                     self.delete(name)
             raise
+        if settling.reason == Exited(UNGUARDED):
+            raise SpecError(MAIN_GUARD)
         if settling.reason is not None:
             raise _start_failed(slot, settling.reason)
 
@@ -356,13 +363,28 @@ class Keeper:
         self._obey()
 
 
-def _pack_construction(what: str, cls: type[Actor], args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[bytes]:
+def _pack_construction(place: str, cls: type[Actor], args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[bytes]:
+    """Pickle the class and its arguments. Raises SpecError for the class, TypeError for an argument."""
+    if place == "process" and not _importable_elsewhere(cls):
+        raise SpecError(
+            f"{cls.__qualname__} cannot run in a process of its own, which has to import it: define it at the top "
+            "level of a module, or use place='thread'"
+        )
+    pack_all = pack if place == "process" else pack_here
     try:
-        return pack((cls, args, kwargs))
+        return pack_all((cls, args, kwargs))
     except Exception:
-        names = list(inspect.signature(cls).parameters)
-        pack_arguments(what, args, kwargs, names)  # raises and names the argument, if it is one
+        with suppress(ValueError):  # a class without a signature
+            names = list(inspect.signature(cls).parameters)
+            pack_arguments(f"{cls.__name__}()", args, kwargs, names)  # raises and names the argument, if it is one
         raise
+
+
+def _importable_elsewhere(cls: type[Actor]) -> bool:
+    main = sys.modules["__main__"]
+    if cls.__module__ == "__main__" and not (getattr(main, "__file__", None) or getattr(main, "__spec__", None)):
+        return False  # a shell or a notebook
+    return importable(cls)
 
 
 def _start_failed(slot: Slot, reason: Reason) -> StartFailed:

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import multiprocessing
+import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any, TypeVar
 
 from actors import scopes
 from actors.directories import open_directory
-from actors.errors import RestartsExhausted, StartFailed
+from actors.errors import RestartsExhausted, SpecError, StartFailed
 from actors.life.actor import Actor
 from actors.nodes.node import open_node
 from actors.nodes.references import Ref
 from actors.supervision.keeper import ChildInfo, Counts, Keeper
 from actors.supervision.supervisor import as_spec, find_below, open_keeper
 from actors.values.messages import Context
+from actors.values.reasons import UNGUARDED
 from actors.values.spec import Backoff, Child, Place, Restart, Spec, Strategy, Supervisor
 from actors.values.uids import new_root
 
@@ -43,15 +46,20 @@ class Root:
     ) -> Ref[A]:
         """Start a child and wait until it is ready; options as for Child, or give a Child or Supervisor.
 
-        Raises StartFailed, with what its constructor or `started` raised as the __cause__; ChildExists.
+        Raises SpecError, StartFailed, with what its constructor or `started` raised as the __cause__; ChildExists.
         """
         if isinstance(cls, Child | Supervisor):
-            return await self._keeper.start(as_spec(cls, args, kwargs))
-        child = Child(
-            cls, *args, place=place, name=name, restart=restart, shutdown=shutdown,
-            start_timeout=start_timeout, backoff=backoff, mailbox=mailbox, **kwargs,
-        )  # fmt: skip
-        return await self._keeper.start(child)
+            spec = as_spec(cls, args, kwargs)
+        else:
+            spec = Child(
+                cls, *args, place=place, name=name, restart=restart, shutdown=shutdown,
+                start_timeout=start_timeout, backoff=backoff, mailbox=mailbox, **kwargs,
+            )  # fmt: skip
+        try:
+            return await self._keeper.start(spec)
+        except (SpecError, StartFailed) as error:
+            # The frames of this package tell a user nothing.
+            raise error.with_traceback(None) from error.__cause__
 
     async def stop(self, name: str) -> None:
         """Stop a child; it is kept, down (a temporary one is forgotten). A pending restart is dropped.
@@ -109,12 +117,15 @@ async def open_supervisor(
         async with open_root(spec) as root:
             yield root
     except (RestartsExhausted, StartFailed) as error:
-        raise error.with_traceback(None) from error.__cause__  # the way through here tells nobody anything
+        # The frames of this package tell a user nothing.
+        raise error.with_traceback(None) from error.__cause__
 
 
 @asynccontextmanager
 async def open_root(spec: Supervisor) -> AsyncIterator[Root]:
     """The same from a ready-made spec."""
+    if getattr(multiprocessing.current_process(), "_inheriting", False):
+        os._exit(UNGUARDED)  # this process has only begun to import the main module: its supervisor explains
     uid, name = new_root(), spec.name or "root"
     with open_directory() as directory:
         address = f"{directory}/{uid}"

@@ -6,6 +6,8 @@ from attrs import field, frozen
 
 from actors.values.failure import Failure
 
+UNGUARDED = 72  # exit code of a child whose import of the main module starts a tree
+
 
 @frozen
 class Reason:

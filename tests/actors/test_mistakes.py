@@ -203,3 +203,36 @@ async def test_an_exception_whose_reduce_raises_is_told_by_name(place):
         with pytest.raises(actors.RemoteError, match="Awkward"):
             await raiser.awkward()
         assert await ann.deposit(1) == 1
+
+
+async def test_a_class_that_cannot_be_imported_works_in_this_process_and_is_refused_for_another(place):
+    class Local(actors.Actor):
+        def __init__(self, make):
+            self.make = make
+
+        async def give(self):
+            return self.make()
+
+    async with actors.open_supervisor() as root:
+        if place == "process":
+            with pytest.raises(actors.SpecError, match="Local cannot run in a process of its own, which has to import"):
+                await root.start(Local, lambda: 5, place=place)
+            return
+        assert await (await root.start(Local, lambda: 5, place=place)).give() == 5
+        team = actors.Supervisor(actors.Child(Local, lambda: 6, place=place, name="local"), name="team", place=place)
+        await root.start(team)
+        assert await (await root.get("team/local")).give() == 6
+
+
+async def test_casts_and_monitors_are_functions_too(place):
+    async with actors.open_supervisor() as root:
+        ann = await root.start(Account, "ann", place=place)
+        await actors.tell(ann.deposit, 5)
+        assert await ann.deposit(0) == 5
+        async with actors.monitor(ann) as deaths:
+            await actors.tell(ann.crash, RuntimeError("on purpose"))
+            assert isinstance((await deaths.receive()).reason, actors.Crashed)
+        with pytest.raises(TypeError, match=r"such as ann\.deposit, got function"):
+            await actors.tell(belongings)
+        with pytest.raises(TypeError, match="expected a reference to an actor, got method"):
+            actors.monitor(root.stop)

@@ -14,6 +14,7 @@ import trio
 
 import actors
 from actors import Pipeline, PipelineError, Stage
+from actors.protocols.ledger import Ledger
 
 PLACES = ["task", "thread", "process"]
 
@@ -540,3 +541,19 @@ async def test_open_refuses_a_sink() -> None:
     with pytest.raises(actors.SpecError):
         async with Pipeline([1], [Stage(square)], print).open():
             pass
+
+
+async def test_a_busy_worker_is_given_full_batches():
+    sizes = []
+
+    class Noting(Ledger):
+        def take(self, stage, worker, limit=1):
+            entries = super().take(stage, worker, limit)
+            sizes.append(len(entries))
+            return entries
+
+    pipeline = Pipeline(range(1000), [Stage(abs, place="task", batch=100)])
+    pipeline._run.ledger = Noting(1, pipeline._plan.room)
+    await pipeline.run()
+    assert sum(sizes) == 1000
+    assert len([size for size in sizes if size]) <= 15

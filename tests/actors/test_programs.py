@@ -206,6 +206,10 @@ if __name__ == "__main__":
     elif sys.argv[1] == "daemonic":
         one = multiprocessing.get_context("fork").Process(target=trio.run, args=(answer,), daemon=True)
         one.start(); one.join()
+    elif sys.argv[1] == "pool":
+        trio.run(answer)
+        with multiprocessing.get_context("forkserver").Pool(1) as pool:
+            print(pool.map(abs, [-1]))
     elif sys.argv[1] == "daemon thread":
         import threading
         threading.Thread(target=trio.run, args=(idle,), daemon=True).start()
@@ -271,6 +275,15 @@ def test_a_program_that_a_process_actor_starts_is_interrupted_as_usual(group):
     assert ("default_int_handler" in out, err) == (True, "")
 
 
+def test_a_pool_that_shares_the_fork_server_ends(group):
+    with program(group, "group.py", "pool") as running:
+        try:
+            out, _ = running.communicate(timeout=20)
+        finally:
+            running.kill()
+    assert out.endswith("[1]\n")
+
+
 def test_a_tree_in_a_daemonic_child_of_multiprocessing_works(group):
     with program(group, "group.py", "daemonic") as running:
         out, err = running.communicate(timeout=20)
@@ -303,3 +316,23 @@ def test_nothing_is_left_in_the_temporary_directory_and_its_path_may_be_long(gro
     with program(group, "group.py", "answer") as running:
         assert running.communicate(timeout=20)[1] == ""
     assert list(base.iterdir()) == []
+
+
+def test_a_script_without_the_main_guard_is_told_in_a_sentence(tmp_path):
+    (tmp_path / "unguarded.py").write_text("""
+import actors, trio
+
+class Part(actors.Actor):
+    pass
+
+async def main():
+    async with actors.open_supervisor() as root:
+        await root.start(Part, place="process")
+
+trio.run(main)
+""")
+    with program(tmp_path, "unguarded.py") as running:
+        _, err = running.communicate(timeout=20)
+    assert running.returncode == 1
+    assert "put the line if __name__ == \"__main__\": before" in err
+    assert len(err.splitlines()) < 12
