@@ -1,113 +1,70 @@
-"""What is a socket? It binds, connects, flushes and closes; it owns its nursery, its pipes and their links.
+"""What is a socket? It binds, connects, flushes and closes. It owns its nursery, its pipes and their links.
 
-It knows neither routing, which the patterns built on it are, nor framing, which its links do.
+A socket knows neither routing nor framing: patterns route, and links frame.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import Awaitable, Callable, Collection
+from contextlib import AbstractAsyncContextManager
 from functools import partial
-from itertools import repeat
-from operator import length_hint
-from types import MappingProxyType, TracebackType
-from typing import TYPE_CHECKING, Any, ClassVar, Self, Unpack
+from types import TracebackType
+from typing import TYPE_CHECKING, ClassVar, Self, Unpack
 
 import trio
 from attrs import evolve
 
-from . import absent, home, reasons
 from . import endpoint as endpoints
+from . import reasons
 from .endpoint import Endpoint, canonical
 from .links import dialer, inproc, listener, writing
 from .links.owner import Owner
-from .losses import Losses
-from .message import shortened
-from .monitor import Closed, Event, Listening, Statistics
-from .monitors import Monitors
-from .options import OptionArguments, Options, from_arguments
-from .pipe import Lane, Pipe
-from .places import Place, find, leaving_before, whereabouts
-from .reasons import Reason
+from .monitor import Closed, Listening
+from .options import OptionArguments
+from .peers import Peers
+from .pipe import Pipe
+from .places import Place, find, leaving_before
 from .transports import TRANSPORTS
 
 log = logging.getLogger("mq")
 
-_MOST_GONE = 1000
-"""Peers that may be gone and have left something to receive; while there are more, nobody else is taken."""
 
-PATIENCE = 2.0
-"""Seconds that a task waits for somebody to talk to before the log says that nobody is there."""
+class Socket(Peers):
+    """The common part of all socket types. Use a socket as ``async with mq.Push() as push``.
 
-NO_RUN: tuple[Iterator[Any], repeat[tuple[()]]] = iter(()), repeat((), 0)
-"""Nothing may be received without a look around: a run, and as many as are left of it."""
-
-
-class Socket(home.Resident, absent.Explaining):
-    """What all socket types share. Use one as ``async with mq.Push() as push``.
-
-    Entering is not a checkpoint; leaving is. Leaving in order flushes what was sent for as long as peers keep
-    taking it, and gives up after ``linger`` seconds without progress; the log and a `Dropped` event then say how
-    many messages were lost, and for whom. Leaving by an exception or a cancellation drops them at once.
+    Entering the block is not a checkpoint. Leaving the block is one. Leaving in order flushes the sent messages for as
+    long as peers take them, and gives up after ``linger`` seconds without progress. The log and a `Dropped` event then
+    say how many messages were lost, and for which peers. Leaving by an exception or a cancellation drops unsent
+    messages at once.
     """
 
-    # What the hot paths of patterns look at: in slots it is found faster, and only one base of a class may have them.
-    __slots__ = ("_lane", "_rest_of_run", "_run", "_send_run", "_thread", "_waiting")
-
-    socket_type: ClassVar[str]
     fans_out: ClassVar[bool] = False
-    """Its messages go to many peers, encoded once for all."""
+    """Messages go to many peers, and are encoded once for all of them."""
     chooses: ClassVar[bool] = False
-    """It may refuse a peer for who it says it is, or because another is there."""
+    """The socket may refuse a peer because of its routing id, or because another peer is connected."""
     _connects_once = False
-    """A second connect() to an endpoint makes no second connection: it would double messages, or requests to a peer."""
+    """A second connect() to an endpoint makes no second connection, which would double messages or requests."""
     _header_of = staticmethod(writing.header_of)
     _more_header_of = staticmethod(writing.more_header_of)
     _wire_of = staticmethod(writing.wire)
     _wires_of = staticmethod(writing.wires)
 
     def __init__(self, **options: Unpack[OptionArguments]) -> None:
-        super().__init__()
-        self.options: Options = from_arguments(type(self).__name__, self.socket_type, options)
+        super().__init__(**options)
         self._nursery_manager: AbstractAsyncContextManager[trio.Nursery] | None = None
         self._nursery: trio.Nursery
         self._owner: Owner
         self._to_bind = self.options
-        self._closing = False
-        self._finished = trio.Event()
-        self._pipes: dict[Pipe, None] = {}
         self._departing: dict[Pipe, None] = {}
         """Pipes whose connections are being ended in order."""
-        self._places: list[Place] = []
         self._dialed: dict[Endpoint, list[Place]] = {}
-        """Those of the places that connect, by their address."""
-        self._peer_count = 0
-        self._only_peer: Pipe | None = None
-        self._peers_changed = trio.lowlevel.ParkingLot()
+        """The places that connect, by their address."""
         self._places_changed = trio.lowlevel.ParkingLot()
-        self._monitors = Monitors(self._name)
-        self._hinted = False
-        self._sent = 0
-        self._send_run = 0
-        """Messages counted as sent before they are: so many may follow with no other look around."""
-        self._received = 0
-        self._run: Iterator[Any]
-        """What may be received next with no other look around: counted as received before it is.
-
-        A ``for`` that returns takes the next, if there is one: there is no cheaper way.
-        """
-        self._rest_of_run: repeat[tuple[()]]
-        """As many as are left of it."""
-        self._run, self._rest_of_run = NO_RUN
-        self._past_bytes_out = 0
-        self._past_bytes_in = 0
-        self._losses = Losses(self._monitors)
-        self._reconnects = 0
 
     @property
     def _exact(self) -> bool:
-        """Peers get from it what they have asked for and nothing else."""
+        """Peers get the messages that they asked for, and no others."""
         return False
 
     # -- life ----------------------------------------------------------------------------------------------
@@ -136,18 +93,13 @@ class Socket(home.Resident, absent.Explaining):
         self._nursery = await self._nursery_manager.__aenter__()
         return self
 
-    if not TYPE_CHECKING:  # type checkers know it anyway
+    if not TYPE_CHECKING:  # type checkers find this mistake by themselves
 
         def __enter__(self):
             raise TypeError(f"a socket opens with 'async with mq.{self._name}() as socket:', this was 'with'")
 
         def __exit__(self, *_):
             raise AssertionError("never entered")
-
-    def _evict(self) -> None:
-        super()._evict()
-        self._sent -= self._send_run
-        self._send_run = 0  # hot paths look no further
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
@@ -167,9 +119,9 @@ class Socket(home.Resident, absent.Explaining):
                 raise fault from fault.__cause__
 
     async def aclose(self) -> None:
-        """Close as leaving the block does: flush, then end all background work. Idempotent.
+        """Close the socket as leaving the block does: flush, then end all background work. Idempotent.
 
-        Tasks that wait in this socket get ``trio.ClosedResourceError``. When cancelled, drops what is unsent and
+        Tasks that wait in this socket get ``trio.ClosedResourceError``. If cancelled, it drops unsent messages and
         closes all the same.
         """
         await self._close(flush=True)
@@ -233,7 +185,7 @@ class Socket(home.Resident, absent.Explaining):
     # -- endpoints -----------------------------------------------------------------------------------------
 
     def bind(self, endpoint: str) -> str:
-        """Listen at ``endpoint`` and return it with wildcards resolved: what peers connect to.
+        """Listen at ``endpoint``. Return the endpoint that peers connect to, with wildcards resolved.
 
         Raises `InvalidEndpoint`, `UnsupportedScheme` and `BindError` at once.
         """
@@ -253,10 +205,10 @@ class Socket(home.Resident, absent.Explaining):
         return place.endpoint
 
     def connect(self, endpoint: str) -> None:
-        """Connect to ``endpoint`` in the background, now and again whenever the connection is lost.
+        """Connect to ``endpoint`` in the background, and connect again whenever the connection is lost.
 
-        Returns at once; the peer need not be there yet. A second call for an endpoint makes a second connection with
-        some types of sockets; with others it changes nothing, and the log says so: docs/sockets.md lists them. Raises
+        Returns at once. The peer need not listen yet. With some socket types, a second call for an endpoint makes a
+        second connection. With others it changes nothing, and the log says so; docs/sockets.md lists the types. Raises
         `InvalidEndpoint` and `UnsupportedScheme`.
         """
         self._check_open()
@@ -278,7 +230,7 @@ class Socket(home.Resident, absent.Explaining):
         self._pipe_added(pipe)
 
     def _connected_to(self, address: Endpoint) -> Place | None:
-        """Return what connect() made for ``address``, unless disconnect() has undone it."""
+        """Return the place that connect() made for ``address``, unless disconnect() has undone it."""
         return next((place for place in self._dialed.get(address, ()) if place.farewell is None), None)
 
     def _say_once(self, place: Place, endpoint: str) -> None:
@@ -292,9 +244,10 @@ class Socket(home.Resident, absent.Explaining):
             )
 
     def unbind(self, endpoint: str) -> None:
-        """Stop listening at ``endpoint``, as bind() returned it, and let the connections accepted there go.
+        """Stop listening at ``endpoint``, and end the connections that were accepted there.
 
-        What was sent to them is flushed in the background, for at most ``linger`` seconds without progress.
+        ``endpoint`` is the one that bind() returned. Messages sent to those peers are flushed in the background, for at
+        most ``linger`` seconds without progress.
         """
         place = self._find(endpoint, "bound")
         assert place.listener is not None
@@ -306,9 +259,9 @@ class Socket(home.Resident, absent.Explaining):
         self._retire(place, accepted)
 
     def disconnect(self, endpoint: str) -> None:
-        """Undo one connect() that made a connection to ``endpoint``: the latest, if there are several.
+        """Undo one connect() to ``endpoint``, the latest if there are several.
 
-        Flushes as unbind() does. What was received stays readable, in order.
+        Flushes as unbind() does. Received messages stay readable, in order.
         """
         place = self._find(endpoint, "connected")
         assert place.pipe is not None
@@ -355,9 +308,9 @@ class Socket(home.Resident, absent.Explaining):
             self._places_changed.unpark_all()
 
     async def _until_first(self, place: Place) -> None:
-        """Wait while earlier connections to the same endpoint, which disconnect() has ended, flush what they hold.
+        """Wait while earlier connections to the same endpoint flush their messages after disconnect().
 
-        A later connection would overtake them.
+        A new connection would overtake them.
         """
         while leaving_before(place, self._dialed.get(place.address, ())):
             await self._places_changed.park()
@@ -370,230 +323,16 @@ class Socket(home.Resident, absent.Explaining):
             if not dialed:
                 del self._dialed[place.address]
 
-    # -- peers ---------------------------------------------------------------------------------------------
-
-    async def wait_connected(self, n: int = 1) -> None:
-        """Wait until at least ``n`` peers are connected, their handshakes complete.
-
-        Raises ``trio.ClosedResourceError`` when the socket is closed meanwhile.
-        """
-        self._check_open()
-        check_number(n)
-        await trio.lowlevel.checkpoint()
-        while self._peer_count < n:
-            self._check_open()
-            await self._park(self._peers_changed, "wait_connected")
-
-    def _make_pipe(self, endpoint: str, connecting: bool, lanes: tuple[Lane, Lane] | None = None) -> Pipe:
-        """Return a new pipe, with the given outbox and inbox if they belong to a socket of this process."""
-        outbox, inbox = lanes or (Lane(self.options.send_hwm), Lane(self.options.receive_hwm))
-        pipe = Pipe(endpoint, outbox, inbox, connecting, ready=inbox, in_process=lanes is not None)
-        if lanes is None:
-            inbox.wake = partial(self._arrived, pipe)
-            outbox.resume = partial(self._writable, pipe)
-            outbox.asleep = False
-        self._make_ready(pipe)
-        return pipe
-
-    def _connected(self, pipe: Pipe) -> None:
-        if pipe.connections:
-            self._reconnects += 1
-        pipe.connections += 1
-        pipe.connected = True
-        self._pipes[pipe] = None
-        self._peer_count += 1
-        self._monitors.trouble.pop(pipe.endpoint, None)
-        self._find_only_peer()
-        self._pipe_connected(pipe)
-        self._peers_changed.unpark_all()
-        if pipe.progress is not None:  # within the process, what waited for the peer is its own from here on
-            pipe.progress()
-
-    def _lost(self, pipe: Pipe, reason: str) -> None:
-        pipe.connected = False
-        self._peer_count -= 1
-        self._find_only_peer()
-        self._pipe_lost(pipe)
-        if pipe.connecting:
-            self._monitors.trouble[pipe.endpoint] = f"the last connection ended: {reason}"
-        else:
-            self._forget(pipe, reasons.CONNECTION_ENDED, reason)
-        if pipe.progress is not None:
-            pipe.progress()
-
-    def _find_only_peer(self) -> None:
-        connected = (pipe for pipe in self._pipes if pipe.connected)
-        before, self._only_peer = self._only_peer, next(connected) if self._peer_count == 1 else None
-        if before is not None and before is not self._only_peer:
-            before.wanted = False
-            before.watch()
-
-    def _forget(self, pipe: Pipe, reason: Reason, detail: str = "") -> None:
-        """Remove ``pipe``, and count what was not sent. What was received stays readable."""
-        if self._pipes.pop(pipe, self) is self:
-            return
-        self._past_bytes_out += pipe.bytes_out
-        self._past_bytes_in += pipe.bytes_in
-        if not pipe.in_process:
-            self._drop(pipe, len(pipe.outbox), reason, detail)
-            pipe.outbox.clear()
-
-    def _crowded(self) -> str:
-        """Return why no more peers can be taken for now, or "" when they can."""
-        count = len(self._gone())
-        if count <= _MOST_GONE:
-            return ""
-        return f"{count} peers are gone, and nobody has received what they sent: nobody else is taken until it is"
-
-    def _drop(self, pipe: Pipe, count: int, reason: Reason, detail: str = "") -> None:
-        if count and self._closing:
-            self._losses.leave(pipe, count, reason, detail)
-        elif count:
-            self._losses.count(pipe.endpoint, count, reason, detail)
-
-    def _unacknowledged(self, pipe: Pipe, size: int, reason: str) -> None:
-        self._losses.count_unacknowledged(pipe, size, reason, closing=self._closing)
-
-    def _drop_mistaken(self, pipe: Pipe, count: int, reason: Reason, advice: str) -> None:
-        """Drop messages that the program at the other end has not meant so; say once in the log how to send them."""
-        if count and reason not in self._losses.dropped:
-            text = "%s dropped a message from %s: %s; %s"
-            log.warning(text, self._name, pipe.peer or pipe.endpoint, reason, advice)
-        self._drop(pipe, count, reason)
-
-    def _drop_unreceivable(self, pipe: Pipe, count: int) -> None:
-        self._drop(pipe, count, reasons.does_not_receive(self.socket_type))
-
-    def _drop_unsent(self, count: int, reason: Reason) -> None:
-        """Count messages that were for nobody there is."""
-        self._losses.count("", count, reason)
-
-    # -- what patterns override ----------------------------------------------------------------------------
-
-    def _make_ready(self, pipe: Pipe) -> None:
-        """Give ``pipe`` a place of its own for what can be received, if its inbox is not."""
-
-    def _pipe_added(self, pipe: Pipe) -> None:
-        """``pipe`` is there, its endpoint not connected yet."""
-
-    def _pipe_connected(self, pipe: Pipe) -> None:
-        """Its peer is there."""
-
-    def _pipe_lost(self, pipe: Pipe) -> None:
-        """Its peer is gone; if the pipe connects, another may come."""
-
-    def _pipe_removed(self, pipe: Pipe) -> None:
-        """Nothing may be sent to it any more."""
-
-    def _refuse(self, pipe: Pipe) -> str | None:
-        """Return why this peer cannot be taken, or None."""
-        return None
-
-    def _arrived(self, pipe: Pipe) -> None:
-        """Something is in its inbox. A socket that does not receive has no use for it."""
-        count = len(pipe.inbox)
-        pipe.inbox.clear()
-        self._drop_unreceivable(pipe, count)
-        pipe.inbox.reopen()
-
-    def _writable(self, pipe: Pipe) -> None:
-        """Its outbox was full and has room."""
-
-    def _gone(self) -> set[Pipe]:
-        """Return the pipes of peers that are gone and have left something to receive."""
-        return set()
-
-    def _abandon(self, pipe: Pipe) -> None:
-        """What is in its inbox is not to be received here."""
-
-    def _stop(self) -> None:
-        """The socket closes: end every wait, take nothing more."""
-
-    # -- watching ------------------------------------------------------------------------------------------
-
-    @asynccontextmanager
-    async def monitor(self) -> AsyncIterator[trio.MemoryReceiveChannel[Event]]:
-        """Open a stream of the events from now on, which ends when the socket is closed.
-
-        ``async with socket.monitor() as events: async for event in events: ...``
-        """
-        self._check_open()
-        async with self._monitors.open() as events:
-            yield events
-
-    def statistics(self) -> Statistics:
-        """Return counters and queue lengths of this moment."""
-        peers = tuple(pipe.statistics() for pipe in self._pipes)
-        return Statistics(
-            peers=peers,
-            messages_out=self._sent - self._send_run,
-            messages_in=self._received - length_hint(self._rest_of_run),
-            bytes_out=self._past_bytes_out + sum(peer.bytes_out for peer in peers),
-            bytes_in=self._past_bytes_in + sum(peer.bytes_in for peer in peers),
-            queued_out=sum(peer.queued_out for peer in peers),
-            queued_in=sum(peer.queued_in for peer in peers) + sum(pipe.unreceived for pipe in self._gone()),
-            dropped=MappingProxyType(dict(self._losses.dropped)),
-            reconnects=self._reconnects,
-        )
-
-    # -- waiting -------------------------------------------------------------------------------------------
-
-    async def _park(self, lot: trio.lowlevel.ParkingLot, doing: str) -> None:
-        """Wait in ``lot``; say so once when there is nobody to wait for. It may end for nothing: look, and park again.
-
-        What is waited for may come after the patience has ended, and before this task runs again.
-        """
-        self._check_open()
-        if self._hinted or self._peer_count:
-            await lot.park()
-            return
-        with trio.move_on_after(PATIENCE):
-            await lot.park()
-            return
-        if not self._peer_count and not self._hinted:
-            self._hinted = True
-            # To listen and wait for whoever may come is what servers do.
-            listens = all(place.listener is not None for place in self._places)
-            trouble = self._monitors.trouble
-            serves = not doing.startswith(("send", "request")) and self._places and listens and not trouble
-            level = logging.INFO if serves else logging.WARNING
-            log.log(level, "%s.%s() waits: %s", self._name, doing, whereabouts(self._places, trouble))
-
-    @property
-    def _name(self) -> str:
-        return type(self).__name__
-
-    def __repr__(self) -> str:
-        state = "closed" if self._closing else "open" if self._lives_here else "not opened"
-        return f"<mq.{self._name} {state}, {', '.join(place.endpoint for place in self._places) or 'no endpoint'}>"
-
-    async def _until_closed(self) -> None:
-        """Wait until the socket is closed, and raise ``trio.ClosedResourceError``."""
-        await self._finished.wait()
-        self._check_open()
-
-    def _check_open(self) -> None:
-        self._check_home()
-        if self._closing:
-            raise trio.ClosedResourceError(f"this {self._name} is closed: its block has ended, or aclose() was called")
-
-
 def _only_one(error: BaseException) -> BaseException:
-    """Return the exception that a group of groups consists of; the group itself when there are several."""
+    """Return the only exception in nested groups, or ``error`` itself if there are several."""
     inner = error
     while isinstance(inner, BaseExceptionGroup) and len(inner.exceptions) == 1:
         inner = inner.exceptions[0]
     return error if isinstance(inner, BaseExceptionGroup) else inner
 
 
-def check_number(n: object) -> None:
-    """Raise TypeError unless ``n`` is a number of peers."""
-    if not isinstance(n, int):
-        raise TypeError(f"n is a number of peers to wait for, got {shortened(n)}")
-
-
 def _both(first: Callable[[], object] | None, second: Callable[[], object]) -> Callable[[], object]:
-    """A pipe may be flushed twice at once: its endpoint is disconnected, and the socket closes."""
+    """Return a call of both: a pipe may be flushed twice at once, by disconnect() and by the end of the socket."""
     if first is None:
         return second
 

@@ -9,8 +9,8 @@ import trio
 
 from ..errors import MultipartMessage
 from ..message import Message, frames_of
+from ..peers import PATIENCE
 from ..pipe import Pipe
-from ..socket import PATIENCE
 from .incoming import Receiver
 
 log = logging.getLogger("mq")

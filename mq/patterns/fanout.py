@@ -9,9 +9,9 @@ import trio
 
 from ..message import Message, size_of
 from ..options import OptionArguments
+from ..peers import check_number
 from ..pipe import BULKY, Pipe
 from ..reasons import REPLACED, SUBSCRIBER_GONE
-from ..socket import check_number
 from .overflow import Overflow
 
 

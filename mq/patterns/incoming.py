@@ -16,9 +16,10 @@ from trio.lowlevel import checkpoint
 from ..errors import WrongThread
 from ..message import Message, size_of
 from ..options import OptionArguments
+from ..peers import NO_RUN
 from ..pipe import BULKY, UNIT, Lane, Pipe
 from ..reasons import REPLACED, Reason, one_frame_only
-from ..socket import NO_RUN, Socket
+from ..socket import Socket
 from .succession import Succession
 from .turn import TURN
 

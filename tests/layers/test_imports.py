@@ -30,6 +30,7 @@ FILES = {
     "losses": "pipe",
     "monitors": "pipe",
     "places": "pipe",
+    "peers": "socket",
     "socket": "socket",
     "proxy": "surface",
     "fitting": "surface",

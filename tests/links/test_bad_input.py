@@ -377,7 +377,7 @@ async def test_a_flood_to_a_socket_that_does_not_receive_ends_with_the_connectio
 async def test_peers_that_come_and_go_cannot_fill_the_memory_of_a_socket_that_nobody_reads(
     wire_endpoint: str, monkeypatch: pytest.MonkeyPatch, deadline: None
 ) -> None:
-    monkeypatch.setattr("mq.socket._MOST_GONE", 3)
+    monkeypatch.setattr("mq.peers._MOST_GONE", 3)
     async with mq.Pull() as pull, pull.monitor() as events:
         endpoint = pull.bind(wire_endpoint)
         for count in range(1, 6):  # a listener that waited before the fourth had left lets the fifth in

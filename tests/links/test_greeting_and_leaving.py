@@ -141,7 +141,7 @@ async def test_who_waits_learns_that_the_peer_hangs_up(
     async def welcome_and_leave(raw: Raw) -> None:
         await raw.shake_hands(b"PUB")
 
-    monkeypatch.setattr("mq.socket.PATIENCE", 0.02)
+    monkeypatch.setattr("mq.peers.PATIENCE", 0.02)
     sub = mq.Sub(reconnect_interval=0.5, reconnect_jitter=0)
     async with sub, sub.monitor() as events, raw_server(wire_endpoint, welcome_and_leave) as endpoint:
         sub.subscribe(b"")

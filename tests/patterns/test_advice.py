@@ -17,7 +17,7 @@ import zmq
 from trio.testing import MockClock
 
 import mq
-from mq import socket
+from mq import peers
 
 from ..conftest import married
 from ..interop.libzmq import libzmq
@@ -208,7 +208,7 @@ async def test_who_subscribes_while_it_waits_receives(
 
         @nursery.start_soon
         async def later() -> None:
-            await trio.sleep(socket.PATIENCE * 2)
+            await trio.sleep(peers.PATIENCE * 2)
             sub.subscribe(b"")
             await pub.wait_subscribed()
             await pub.send(b"hello")

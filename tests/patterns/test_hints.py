@@ -9,7 +9,7 @@ import trio
 from trio.testing import MockClock
 
 import mq
-from mq import socket
+from mq import peers
 
 from ..conftest import married, until
 from .meeting import reserved
@@ -174,7 +174,7 @@ async def test_what_comes_in_the_very_moment_of_the_hint_is_not_missed(autojump_
     for _ in range(20):  # who runs first in that moment is left to chance
         async with mq.Push(linger=0) as push, trio.open_nursery() as nursery:
             nursery.start_soon(push.send, b"hello")
-            await trio.sleep(socket.PATIENCE)
+            await trio.sleep(peers.PATIENCE)
             push.connect("inproc://nobody")
             with trio.fail_after(60):
                 while push.statistics().queued_out == 0:  # noqa: ASYNC110 - it has no event
