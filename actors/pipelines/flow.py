@@ -1,7 +1,7 @@
 """How is one run of a pipeline driven? One task reads, a few per worker feed it, one delivers."""
 
 import inspect
-from collections.abc import AsyncGenerator, AsyncIterable, Callable, Iterable
+from collections.abc import AsyncGenerator, AsyncIterable, Callable, Iterable, Iterator
 from contextlib import ExitStack, aclosing
 from typing import Any
 
@@ -15,11 +15,12 @@ from actors.protocols.ledger import Entry, Ledger
 from actors.protocols.policy import Budget
 from actors.scopes import open_nursery
 from actors.supervision.root import Root, open_supervisor
+from actors.values.failure import Failure
 from actors.values.reasons import Exited, Lost, Signal
 from actors.values.spec import Child
 
 KEPT_ERRORS = 100
-AT_ONCE = 32  # items that are read from a plain iterable before other tasks run
+AT_ONCE = 0.001  # seconds; how long a plain iterable is read before other tasks run
 
 
 class Run:
@@ -69,24 +70,57 @@ class Run:
 
     async def _read(self) -> None:
         """Admit one item after another, each asked for only when there is room for it."""
+        source = self.plan.source
         with self.reading:
-            async with aclosing(_each(self.plan.source)) as items:
-                while not self.reading.cancel_called:
-                    while not self.ledger.has_room:
-                        await self.room.park()
-                    try:
-                        item = await anext(items)
-                    except StopAsyncIteration:
-                        break
-                    except Exception as error:
-                        number = self.ledger.admitted
-                        raise PipelineError("source", None, number, describe(error)) from error
-                    self.ledger.admit(item)
-                    self._wake(0)
+            if isinstance(source, AsyncIterable):
+                await self._read_async(source)
+            else:
+                await self._read_plain(source)
         self.ledger.close()
         for feeders in self.items:  # what waits for a batch to become full need not wait any more
             feeders.unpark_all()
         self.results.unpark()
+
+    async def _read_async(self, source: AsyncIterable[Any]) -> None:
+        async with aclosing(_each(source)) as items:
+            while not self.reading.cancel_called:
+                while not self.ledger.has_room:
+                    await self.room.park()
+                try:
+                    item = await anext(items)
+                except StopAsyncIteration:
+                    return
+                except Exception as error:
+                    raise self._source_failed(error) from error
+                self.ledger.admit(item)
+                self._wake(0)
+
+    async def _read_plain(self, source: Iterable[Any]) -> None:
+        """Nothing else runs until this gives way, so feeders are woken only then."""
+        items: Iterator[Any] | None = None
+        since = trio.current_time()
+        while not self.reading.cancel_called:
+            if not self.ledger.has_room:
+                self._wake(0)
+                await self.room.park()
+                since = trio.current_time()
+                continue
+            try:
+                items = items or iter(source)
+                item = next(items)
+            except StopIteration:
+                break
+            except Exception as error:
+                raise self._source_failed(error) from error
+            self.ledger.admit(item)
+            if trio.current_time() - since > AT_ONCE:
+                self._wake(0)
+                await trio.lowlevel.checkpoint()
+                since = trio.current_time()
+        self._wake(0)
+
+    def _source_failed(self, error: Exception) -> PipelineError:
+        return PipelineError("source", None, self.ledger.admitted, describe(error))
 
     async def _employ(
         self, supervisor: Root, function: Function | Shelved, number: int, worker: int
@@ -127,11 +161,7 @@ class Run:
             except Exception as error:
                 self._lost(number, worker, entries, error)
             else:
-                for entry, (value, failure) in zip(entries, outcomes, strict=True):
-                    if failure is None:
-                        self._finished(number, worker, entry, value)
-                    else:
-                        self._failed(number, worker, entry, failure.exception())
+                self._answered(number, worker, entries, outcomes)
             if suspect:
                 self.items[number].unpark_all()
 
@@ -143,12 +173,20 @@ class Run:
             return self.ledger.take(number, worker, batch)
         return []
 
-    def _finished(self, number: int, worker: int, entry: Entry, value: Any) -> None:
-        if self.ledger.finish(number, worker, entry.index, value):
-            if entry.stage < len(self.items):
-                self._wake(entry.stage)
+    def _answered(
+        self, number: int, worker: int, entries: list[Entry], outcomes: list[tuple[Any, Failure | None]]
+    ) -> None:
+        """Enter what came of a batch, and wake whoever waits for it, once."""
+        finish = self.ledger.finish
+        for entry, (value, failure) in zip(entries, outcomes, strict=True):
+            if failure is None:
+                finish(number, worker, entry.index, value)
             else:
-                self.results.unpark()
+                self._failed(number, worker, entry, failure.exception())
+        if number + 1 < len(self.items):
+            self._wake(number + 1)
+        else:
+            self.results.unpark()
 
     def _failed(self, number: int, worker: int, entry: Entry, cause: BaseException, why: str = "") -> None:
         stage = self.plan.stages[number].name
@@ -174,11 +212,15 @@ class Run:
         while not self.ledger.done:
             entry = self.ledger.next_ready()
             if entry is None:
+                self.room.unpark()
                 await self.results.park()
                 continue
             if entry.error is None:
                 try:
-                    await _call(sink, entry.value)
+                    result = sink(entry.value)
+                    if inspect.isawaitable(result):
+                        self.room.unpark()
+                        await result
                 except Exception as error:
                     entry.error = PipelineError("sink", entry.item, entry.index, describe(error))
                     entry.error.__cause__ = error
@@ -187,7 +229,6 @@ class Run:
             else:
                 await self._report(entry.error)
             self.ledger.settle()
-            self.room.unpark()
             self._tell()
 
     async def _report(self, error: PipelineError) -> None:
@@ -202,11 +243,11 @@ class Run:
 
     def _wake(self, number: int) -> None:
         """There may be something to take. A suspect or a part of a batch is not for everyone: all must look."""
-        stage = self.plan.stages[number]
-        if not self.ledger.suspects and self.ledger.waiting(number) >= stage.batch:
-            self.items[number].unpark()
-        elif self.ledger.suspects or self._hungry(number):
+        full, rest = divmod(self.ledger.waiting(number), self.plan.stages[number].batch)
+        if self.ledger.suspects or (rest and self._hungry(number)):
             self.items[number].unpark_all()
+        elif full:
+            self.items[number].unpark(count=full)
 
     def _hungry(self, number: int) -> bool:
         """Whether some worker of this stage would take a batch that is not full."""
@@ -230,19 +271,14 @@ class Run:
         }
 
 
-async def _each(source: Iterable[Any] | AsyncIterable[Any]) -> AsyncGenerator[Any]:
+async def _each(source: AsyncIterable[Any]) -> AsyncGenerator[Any]:
     if inspect.isasyncgen(source):
         async with aclosing(source):
             async for item in source:
                 yield item
-    elif isinstance(source, AsyncIterable):
+    else:
         async for item in source:
             yield item
-    else:
-        for number, item in enumerate(source):
-            yield item
-            if number % AT_ONCE == AT_ONCE - 1:
-                await trio.lowlevel.checkpoint()
 
 
 async def _call(function: Callable[[Any], Any], value: Any) -> None:
