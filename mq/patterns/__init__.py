@@ -1,1 +1,1 @@
-"""Which peer? One file per pattern of sockets, made from a few ways to send and to receive."""
+"""Which peer gets or sends the next message? One file per pattern, built from a few ways to send and receive."""

@@ -1,4 +1,4 @@
-"""To whom? To the peer that a message names."""
+"""To which peer? To the peer that a message names by its routing id."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from .overflow import Overflow
 
 
 class Addressed(Overflow):
-    """Send to the peer whose address a message gives. Subclasses choose the addresses, in ``_address_for``."""
+    """Send to the peer whose address a message names. Subclasses choose the addresses in ``_address_for``."""
 
     _mandatory = True
-    """Raise for a peer that is not there and wait for one that is full, instead of counting a message as dropped."""
+    """Raise if no peer has the address, and wait if its queue is full. Otherwise drop and count the message."""
 
     def __init__(self, **options: Unpack[OptionArguments]) -> None:
         super().__init__(**options)
@@ -57,14 +57,15 @@ class Addressed(Overflow):
         known = "1 peer is known" if count == 1 else f"{count or 'no'} peers are known"
         return Unroutable(f"this {self._name} has no peer with the routing id {shortened(address)}; {known}")
 
-    # -- hanging up ----------------------------------------------------------------------------------------
+    # -- ending connections --------------------------------------------------------------------------------
 
     def disconnect_peer(self, routing_id: Any) -> None:
-        """End the connection with that peer, once what was sent to it is flushed, as ``disconnect`` does.
+        """End the connection with the peer ``routing_id``, after flushing as `disconnect` does.
 
-        From now on nobody has that routing id, and what was received stays readable, but not what waits to be received
-        from a peer within the process. Who had connected to us may do so again, and gets another id then; where we had
-        connected, we do not again. Raises `Unroutable`.
+        From now on no peer has that routing id. Received messages stay readable, except those that a peer in this
+        process had sent and that are not received yet. A peer that had connected to this socket may connect again, and
+        gets another routing id. If this socket had connected to the peer, it does not connect again. Raises
+        `Unroutable` if no peer has the routing id.
         """
         self._check_open()
         pipe = self._by_address.get(routing_id)
@@ -77,7 +78,7 @@ class Addressed(Overflow):
         self._dismiss(pipe, "closed here")
 
     def _dismiss(self, pipe: Pipe, reason: str) -> None:
-        """End the connection with this peer in order, in the background. Nothing more can be sent to it."""
+        """End the connection of ``pipe`` in order, in the background. No further messages are queued for the peer."""
 
         @trio.lowlevel.enable_ki_protection
         async def part_and_hang_up() -> None:
@@ -88,7 +89,7 @@ class Addressed(Overflow):
         self._pipe_removed(pipe)
         self._nursery.start_soon(part_and_hang_up)
 
-    # -- who is who ----------------------------------------------------------------------------------------
+    # -- addresses -----------------------------------------------------------------------------------------
 
     def _address_for(self, pipe: Pipe) -> Any:
         """Return a new address for the peer of ``pipe``."""
@@ -109,7 +110,7 @@ class Addressed(Overflow):
 
     def _pipe_lost(self, pipe: Pipe) -> None:
         super()._pipe_lost(pipe)
-        # Who connects to us comes back as somebody else; whom we connect to is the same again.
+        # An accepted peer gets a new address when it connects again. A peer that the socket connects to keeps its own.
         if not pipe.connecting:
             self._unknow(pipe)
         elif len(pipe.outbox) >= pipe.outbox.limit:
@@ -121,16 +122,17 @@ class Addressed(Overflow):
 
 
 class ByRoutingId(Addressed):
-    """Know each peer by a routing id of bytes: the one that `connect` gives it, or one that the pattern chooses."""
+    """Address each peer by a routing id of bytes, which `connect` gives or the pattern chooses."""
 
     def __init__(self, **options: Unpack[OptionArguments]) -> None:
         super().__init__(**options)
         self._number = random.getrandbits(32)
 
     def connect(self, endpoint: str, *, routing_id: bytes | None = None) -> None:
-        """Connect as other sockets do; with ``routing_id``, call the peer that, and have messages wait for it at once.
+        """Connect to ``endpoint`` as other sockets do. ``routing_id`` sets the routing id of the peer there.
 
-        Raises ValueError for a routing id that another peer has, or that has more than 255 bytes.
+        With ``routing_id``, messages to the peer can be sent at once and wait for the connection. Raises ValueError if
+        ``routing_id`` is empty, has more than 255 bytes, or belongs to another peer.
         """
         if routing_id is None:
             super().connect(endpoint)
@@ -141,12 +143,12 @@ class ByRoutingId(Addressed):
         if routing_id in self._by_address:
             raise ValueError(f"the routing id {shortened(routing_id)} is taken by another peer of this socket")
         if self._connects_once and self._connected_to(canonical(parse(endpoint))) is not None:
-            raise ValueError(f"the socket is connected to {endpoint} already: disconnect() first, to rename its peer")
+            raise ValueError(f"the socket is connected to {endpoint} already: disconnect() first to set a routing id")
         super().connect(endpoint)
         self._know(next(reversed(self._pipes)), routing_id)
 
     def _new_routing_id(self) -> bytes:
-        """Return a routing id that no peer has: 0, and a number. No peer calls itself so."""
+        """Return an unused routing id: a 0 byte and a number. Peers cannot choose such ids, which ZMTP reserves."""
         while True:
             self._number = (self._number + 1) % 2**32
             routing_id = b"\0" + self._number.to_bytes(4, "big")

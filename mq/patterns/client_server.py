@@ -1,4 +1,4 @@
-"""CLIENT, SERVER (RFC 41) and PEER (RFC 51): one frame at a time, to peers known by number."""
+"""How are peers addressed by number? By CLIENT and SERVER (RFC 41) and PEER (RFC 51), in messages of one frame."""
 
 from __future__ import annotations
 
@@ -20,24 +20,24 @@ _LAST_ID = 2**32 - 1
 
 
 class Client(Notices, RoundRobinMany, SingleFrames, FairQueueMany, trio.abc.Channel[bytes]):
-    """Send to the connected SERVER peers in turn, and receive from all of them in turn; messages of one frame."""
+    """Send to the connected SERVER peers in turn, and receive from all of them in turn. Messages have one frame."""
 
     socket_type = "CLIENT"
 
 
 class Numbered(Notices, Addressed, LabelledMany[int]):
-    """What SERVER and PEER share: each peer has a number, 1 to 4294967295, for as long as it is there."""
+    """The common part of SERVER and PEER: each connected peer has a routing id from 1 to 4294967295."""
 
     def __init__(self, **options: Unpack[OptionArguments]) -> None:
         super().__init__(**options)
         self._number = random.randint(1, _LAST_ID)
 
     async def send(self, body: bytes, routing_id: int) -> None:
-        """Send ``body`` to the peer ``routing_id``; waits while its queue is full.
+        """Send ``body`` to the peer ``routing_id``. Waits while the send queue of that peer is full.
 
-        A send that need not wait is a checkpoint only at every 256th message. Cancelled, it has sent nothing. Raises
-        `Unroutable` when nobody is there by that number, TypeError for anything but bytes and an int, and
-        ``trio.ClosedResourceError``.
+        A send that need not wait is a checkpoint only once per turn: 256 messages, or 1 MiB of messages of 8 KiB and
+        more. A cancelled send has queued no message. Raises `Unroutable` if no peer has the routing id, TypeError if
+        ``body`` is not bytes or ``routing_id`` not an int, and ``trio.ClosedResourceError`` when the socket is closed.
         """
         if (
             self._send_turn > 0
@@ -62,7 +62,7 @@ class Numbered(Notices, Addressed, LabelledMany[int]):
         await self._send_to(_as_routing_id(routing_id), as_frame(body), "send")
 
     def send_nowait(self, body: bytes, routing_id: int) -> None:
-        """Send if that is possible at once, else raise ``trio.WouldBlock``."""
+        """Send as `send` does. Raises ``trio.WouldBlock`` where `send` would wait."""
         self._send_to_nowait(_as_routing_id(routing_id), as_frame(body))
 
     def _translate(self, pipe: Pipe, batch: list[Message]) -> list[Any]:
@@ -77,23 +77,24 @@ class Numbered(Notices, Addressed, LabelledMany[int]):
 
 
 class Server(Numbered):
-    """Receive from CLIENT peers, and send to the one of them that is named. A server is spoken to first."""
+    """Receive from CLIENT peers, and send to the peer that `send` names. A client must send first."""
 
     socket_type = "SERVER"
 
 
 class Peer(Numbered):
-    """Receive from PEER peers, and send to the one of them that is named."""
+    """Receive from PEER peers, and send to the peer that `send` names."""
 
     socket_type = "PEER"
 
     def connect_peer(self, endpoint: str) -> int:
-        """Connect as `connect` does, and return the peer's routing id: messages to it wait for the connection.
+        """Connect to ``endpoint`` as `connect` does, and return the routing id of the peer there.
 
-        Raises ValueError with ``immediate``, which forbids them to.
+        Messages to the peer can be sent at once, and wait for the connection. Raises ValueError with ``immediate``,
+        because messages may then not wait for a connection.
         """
         if self.options.immediate:
-            raise ValueError("connect_peer() lets messages wait for a connection, which immediate=True forbids")
+            raise ValueError("connect_peer() lets messages wait for a connection, but immediate=True forbids that")
         self.connect(endpoint)
         pipe = next(reversed(self._pipes))
         routing_id = self._address_for(pipe)

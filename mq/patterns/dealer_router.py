@@ -1,4 +1,4 @@
-"""DEALER and ROUTER (RFC 28): requests and replies without an order, to many peers at once."""
+"""How do requests and replies travel without a fixed order? By DEALER and ROUTER (RFC 28), for many peers at once."""
 
 from __future__ import annotations
 
@@ -26,12 +26,13 @@ class Dealer(Notices, RoundRobinManyMultipart, FairQueueManyMultipart, trio.abc.
 
 
 class Router(Notices, Sender, Service, FromNamedMany, trio.abc.Channel[bytes]):
-    """Send to the peer that the first frame names, and receive with the sender's routing id as the first frame.
+    """Send to the peer that the first frame names, and receive messages after the routing id of the sender.
 
-    A peer's routing id is what it calls itself (its option ``routing_id``), else five bytes of which the first is 0,
-    chosen anew for each that connects. A message for a peer that is not there, or whose queue is full, is dropped,
-    counted and reported; with ``router_mandatory``, the one raises `Unroutable` and the other waits. A message of one
-    frame, which would be a routing id and nothing to send, raises ValueError.
+    The routing id of a peer is the peer's option ``routing_id``. Without that option, the routing id is five bytes, of
+    which the first is 0, and is new for each accepted connection. If no peer has the routing id, or if the send queue
+    of the peer is full, the message is dropped, counted and reported. With ``router_mandatory``, the first case raises
+    `Unroutable`, and in the second case the send waits. A message of one frame raises ValueError, because it has a
+    routing id and no body.
     """
 
     socket_type = "ROUTER"
@@ -40,17 +41,18 @@ class Router(Notices, Sender, Service, FromNamedMany, trio.abc.Channel[bytes]):
     def __init__(self, **options: Unpack[OptionArguments]) -> None:
         super().__init__(**options)
         self._mandatory = self.options.router_mandatory
-        # A peer that is a ROUTER too would turn away the second connection of the same name, again and again.
+        # A ROUTER peer would refuse each attempt at a second connection from the same routing id.
         self._connects_once = bool(self.options.routing_id)
-        # Within the process the inbox is the peer's outbox: for the notice to come first, it takes a queue of our own.
+        # Within the process, the inbox is the peer's outbox. A separate queue lets the notice come first.
         self._translates = "connect" in self.options.router_notify
 
     async def send_multipart(self, frames: Iterable[Buffer]) -> None:
-        """Send all frames but the first to the peer that the first one names.
+        """Send all frames but the first to the peer whose routing id is the first frame.
 
-        Waits only with ``router_mandatory``, while the queue of that peer is full. A send that need not wait is a
-        checkpoint only at every 256th message. Raises `Unroutable`, with ``router_mandatory``, ValueError when there
-        are fewer than two frames, and ``trio.ClosedResourceError``.
+        Waits only with ``router_mandatory``, while the send queue of that peer is full. A send that need not wait is a
+        checkpoint only once per turn: 256 messages, or 1 MiB of messages of 8 KiB and more. A cancelled send has queued
+        no message. Raises ValueError for fewer than two frames, with ``router_mandatory`` `Unroutable` if no peer has
+        the routing id, and ``trio.ClosedResourceError`` when the socket is closed.
         """
         if (
             self._send_turn > 0
@@ -87,8 +89,8 @@ class Router(Notices, Sender, Service, FromNamedMany, trio.abc.Channel[bytes]):
     def _split(self, message: Message) -> tuple[bytes, Message]:
         if isinstance(message, bytes):
             raise ValueError(
-                f"a message to send with a Router begins with the routing id of its peer, got only "
-                f"{shortened(message)}: write send_multipart([routing_id, body])"
+                f"a message of a Router begins with the routing id of its peer, got only the frame "
+                f"{shortened(message)}: call send_multipart([routing_id, body])"
             )
         return message[0], message_of(message[1:])
 
@@ -100,14 +102,16 @@ class Router(Notices, Sender, Service, FromNamedMany, trio.abc.Channel[bytes]):
         on_error: OnError | None = None,
         task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
     ) -> None:
-        """Answer each message with what ``await handler(message)`` returns, until cancelled or the socket is closed.
+        """Answer each message with the result of ``await handler(message)``. Runs until cancelled.
 
-        ``message`` is what the peer sent without its envelope: ``bytes``, or a list of several frames. The handler
-        returns the same, or None to send nothing. At most ``concurrency`` handlers run at once; while so many do,
-        nothing more is received. An exception in a handler goes to ``on_error(error)``, which returns a reply or
-        None; without it, it is logged, and the requester gets no reply. Replies to peers that are gone are dropped
-        and counted. Cancelled, it cancels the handlers; what they had not begun to answer stays to be received. Raises
-        ``trio.ClosedResourceError`` when the socket is closed.
+        ``message`` is the body that the peer sent: ``bytes``, or a list of several frames. The handler returns the same
+        shapes as the reply, or None to send no reply. At most ``concurrency`` handlers run at the same time, and while
+        so many run, no message is received. An exception in a handler is passed to ``on_error(error)``, which returns a
+        reply or None. Without ``on_error``, the exception is logged, and the peer gets no reply. Replies to peers that
+        are gone are dropped and counted.
+
+        Cancelling `serve` cancels the handlers. Messages for which no handler has started stay in the receive queue.
+        Raises ``trio.ClosedResourceError`` when the socket is closed.
         """
 
         async def receive() -> tuple[list[bytes], Message]:
@@ -126,23 +130,23 @@ class Router(Notices, Sender, Service, FromNamedMany, trio.abc.Channel[bytes]):
         else:
             self._put_to(address, pipe, message)
 
-    # -- who is who ----------------------------------------------------------------------------------------
+    # -- routing ids ---------------------------------------------------------------------------------------
 
     def _refuse(self, pipe: Pipe) -> str | None:
         other = self._by_address.get(pipe.identity) if pipe.identity else None
         if other is None or other is pipe or self.options.router_handover:
             return super()._refuse(pipe)
-        return f"another peer is there with the routing id {shortened(pipe.identity)}"
+        return f"another peer has the routing id {shortened(pipe.identity)}"
 
     def _address_for(self, pipe: Pipe) -> bytes:
         other = self._by_address.get(pipe.identity) if pipe.identity else pipe
         if other is None:
             return pipe.identity
         if other is not pipe and self.options.router_handover:
-            reason = f"another peer has come with the routing id {shortened(pipe.identity)}"
+            reason = f"another peer took over the routing id {shortened(pipe.identity)} (router_handover)"
             if other.connecting:
                 self._unknow(other)
-                other.hang_up(reason)  # it connects again
+                other.hang_up(reason)  # the socket connects to this peer again
             else:
                 self._dismiss(other, reason)
                 other.leave(reason)

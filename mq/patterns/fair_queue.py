@@ -1,4 +1,4 @@
-"""How is a message received? One by one, as one frame or several, from peers in turn."""
+"""How is a message received? As one frame or as several, from each peer in turn."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ log = logging.getLogger("mq")
 
 
 class Choosy(Receiver):
-    """Receive what was asked for only. Who asked for nothing, and waits, is told so once."""
+    """Receive only messages that match a subscription. The log warns once if a task waits without a subscription."""
 
     _told = False
 
@@ -34,21 +34,21 @@ class Choosy(Receiver):
             log.warning("%s.%s() waits: %s", self._name, doing, why)
 
     def _deaf(self) -> str:
-        """Return why nothing can come, as long as nothing can."""
+        """Return the reason why no message can arrive, or "" if one can."""
         return ""
 
 
 class FairQueue(Receiver, trio.abc.ReceiveChannel[bytes]):
-    """Receive messages of one frame, from each peer that has some in turn."""
+    """Receive messages of one frame from each peer with waiting messages, in turn."""
 
     async def receive(self) -> bytes:
-        """Receive a message of one frame; waits while there is none.
+        """Receive a message of one frame. Waits while there is none.
 
-        A receive that need not wait is a checkpoint only at every 256th message. Cancelled, it has received
-        nothing. Raises `MultipartMessage`, which carries the frames, for a message of several, and
-        ``trio.ClosedResourceError``.
+        A receive that need not wait is a checkpoint only once per turn: 256 messages, or 1 MiB of messages of 8 KiB and
+        more. A cancelled receive has taken no message. Raises `MultipartMessage`, which carries the frames, for a
+        message of several frames, and ``trio.ClosedResourceError`` when the socket is closed.
         """
-        for message in self._run:  # the next of it, if there is one
+        for message in self._run:  # the next message of the run, if any
             if type(message) is list:
                 raise MultipartMessage(message)
             return message  # type: ignore[no-any-return]
@@ -60,7 +60,7 @@ class FairQueue(Receiver, trio.abc.ReceiveChannel[bytes]):
     __anext__ = receive
 
     def receive_nowait(self) -> bytes:
-        """Receive a message of one frame if there is one, else raise ``trio.WouldBlock``."""
+        """Receive a message of one frame. Raises ``trio.WouldBlock`` if there is none, otherwise as `receive`."""
         self._check_open()
         message = self._pop()
         if type(message) is list:
@@ -69,22 +69,22 @@ class FairQueue(Receiver, trio.abc.ReceiveChannel[bytes]):
 
 
 class FairQueueMultipart(FairQueue):
-    """Receive messages of any number of frames, from each peer that has some in turn."""
+    """Receive messages of any number of frames from each peer with waiting messages, in turn."""
 
     async def receive_multipart(self) -> list[bytes]:
-        """Receive any message as the list of its frames. Otherwise as `receive`."""
+        """Receive a message as the list of its frames. Otherwise as `receive`."""
         for message in self._run:
             return message if type(message) is list else [message]
         return frames_of(await self._next("receive_multipart"))
 
     def receive_multipart_nowait(self) -> list[bytes]:
-        """Receive any message if there is one, else raise ``trio.WouldBlock``."""
+        """Receive a message as the list of its frames. Raises ``trio.WouldBlock`` if there is none."""
         self._check_open()
         return frames_of(self._pop())
 
 
 class SingleFrames(FairQueue):
-    """Receive from peers that may send messages of one frame only; others are dropped and counted."""
+    """Receive messages of one frame. Messages of several frames are dropped and counted."""
 
     _translates = True
 

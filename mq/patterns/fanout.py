@@ -1,4 +1,4 @@
-"""Who gets a copy? Every peer that asked for what a message is about, as long as it keeps up."""
+"""Which peers get a copy of a message? Each peer that subscribes to it and has room in its queue."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from .overflow import Overflow
 
 
 class FanOut(Overflow):
-    """Give each message to many peers. It is encoded once for all on a wire; those of this process get it as it is."""
+    """Send each message to many peers. It is encoded once for all connections; peers in this process get a copy."""
 
     fans_out = True
 
@@ -35,7 +35,7 @@ class FanOut(Overflow):
                 if wire is None:
                     wire = self._wire_of(message)
                 copy: Message = wire
-            else:  # what is received is the receiver's own
+            else:  # the receiver may change its list
                 copy = message if isinstance(message, bytes) else message.copy()
             if conflate and lane.replace(copy):
                 self._drop(pipe, 1, REPLACED)
@@ -49,14 +49,14 @@ class FanOut(Overflow):
     def _pipe_lost(self, pipe: Pipe) -> None:
         super()._pipe_lost(pipe)
         if self.fans_out and not pipe.in_process:
-            # What a peer wants it asks for anew when it comes back, and what waits is encoded for the old connection.
-            # Nor must it come unasked to a peer that READY told to expect nothing of the kind.
+            # The peer subscribes again when it reconnects. The waiting messages are encoded for the old connection, and
+            # READY may promise the peer that it gets no message without a subscription.
             self._drop(pipe, len(pipe.outbox), SUBSCRIBER_GONE)
             pipe.outbox.clear()
 
 
 class Broadcast(FanOut):
-    """Send each message to the peers that have asked for it. Waits for none of them but with ``xpub_nodrop``."""
+    """Send each message to the peers that subscribe to it. Waits for room only with ``xpub_nodrop``."""
 
     def __init__(self, **options: Unpack[OptionArguments]) -> None:
         super().__init__(**options)
@@ -81,17 +81,17 @@ class Broadcast(FanOut):
         self._deliver(message, self._recipients(message))
 
     def _count_copies(self, size: int) -> None:
-        """Count the bytes of a message of ``size`` bytes for a turn, once for each peer that may get it."""
+        """Subtract ``size`` bytes from the turn for each connected peer, because each may get a copy."""
         size *= self._peer_count
         if size >= BULKY:
             self._spend(size)
 
     def _recipients(self, message: Message) -> Mapping[Pipe, None]:
-        """Return who has asked for ``message``."""
+        """Return the pipes of the peers that subscribe to ``message``."""
         raise NotImplementedError
 
     async def _until_wanted(self, wanted_by: Callable[[], int], n: int, doing: str) -> None:
-        """Wait until ``wanted_by`` returns at least ``n``; it is asked again whenever a peer has asked for more."""
+        """Wait until ``wanted_by`` returns at least ``n``. It is called again after each subscription of a peer."""
         self._check_open()
         check_number(n)
         await trio.lowlevel.checkpoint()

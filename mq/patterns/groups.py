@@ -1,4 +1,4 @@
-"""RADIO and DISH (RFC 48): messages for a group go to whoever has joined it."""
+"""How are messages sent to a group? By RADIO and DISH (RFC 48): to each peer that has joined the group."""
 
 from __future__ import annotations
 
@@ -34,12 +34,13 @@ class Radio(Broadcast):
         self._groups: dict[bytes, dict[Pipe, None]] = {}
 
     async def send(self, group: bytes, body: bytes) -> None:
-        """Send ``body`` to all who have joined ``group``.
+        """Send ``body`` to all peers that have joined ``group``.
 
-        Waits for nobody: a peer whose queue is full does not get it, which is counted and reported; with
-        ``xpub_nodrop`` it waits instead. A send is a checkpoint only at every 256th message. Raises TypeError for
-        anything but bytes, ValueError for a group of more than 255 bytes or with a NUL, and
-        ``trio.ClosedResourceError``.
+        Does not wait for room: if the send queue of a peer is full, the message is dropped for that peer, counted and
+        reported. With ``xpub_nodrop``, waits for room instead. A send that need not wait is a checkpoint only once per
+        turn: 256 messages, or 1 MiB of messages of 8 KiB and more, where each peer's copy counts. Raises TypeError if
+        ``group`` or ``body`` is not bytes, ValueError if ``group`` has more than 255 bytes or contains a NUL, and
+        ``trio.ClosedResourceError`` when the socket is closed.
         """
         members = self._groups.get(group) if type(group) is bytes else None
         if (
@@ -77,14 +78,14 @@ class Radio(Broadcast):
         await self._send([_as_group(group), as_frame(body)])
 
     def send_nowait(self, group: bytes, body: bytes) -> None:
-        """As `send`; raises ``trio.WouldBlock`` where that would wait, which is only with ``xpub_nodrop``."""
+        """Send as `send` does. Raises ``trio.WouldBlock`` where `send` would wait: only with ``xpub_nodrop``."""
         self._check_open()
         self._send_at_once([_as_group(group), as_frame(body)])
 
     async def wait_joined(self, group: bytes | None, n: int = 1) -> None:
-        """Wait until at least ``n`` peers have joined ``group``; with None, until so many have joined any.
+        """Wait until at least ``n`` peers have joined ``group``, or any group if ``group`` is None.
 
-        Raises ``trio.ClosedResourceError`` when the socket is closed meanwhile.
+        Raises ``trio.ClosedResourceError`` when the socket is closed.
         """
         if group is None:
             await self._until_wanted(lambda: len(set().union(*self._groups.values())), n, "wait_joined")
@@ -129,7 +130,7 @@ class Radio(Broadcast):
 
 
 class Dish(Choosy, LabelledMany[bytes]):
-    """Receive the messages for the groups it has joined, from all connected RADIO peers. Cannot send."""
+    """Receive messages for the joined groups from all connected RADIO peers, in turn. Cannot send."""
 
     socket_type = "DISH"
     _connects_once = True
@@ -139,9 +140,9 @@ class Dish(Choosy, LabelledMany[bytes]):
         self._groups: dict[bytes, None] = {}
 
     def join(self, group: bytes) -> None:
-        """Receive messages for ``group`` from now on.
+        """Receive messages for ``group`` from now on. Does not wait until peers know of this.
 
-        Raises ValueError when it is joined already, has more than 255 bytes, or has a NUL.
+        Raises ValueError if ``group`` is joined already, has more than 255 bytes, or contains a NUL.
         """
         self._check_open()
         group = _as_group(group)
@@ -151,7 +152,10 @@ class Dish(Choosy, LabelledMany[bytes]):
         self._ask(Join(group))
 
     def leave(self, group: bytes) -> None:
-        """Undo `join`. What had come for the group is dropped. Raises ValueError when it is not joined."""
+        """Undo `join`. Messages for ``group`` that wait to be received are dropped.
+
+        Raises ValueError if ``group`` is not joined.
+        """
         self._check_open()
         group = _as_group(group)
         if group not in self._groups:
@@ -161,7 +165,7 @@ class Dish(Choosy, LabelledMany[bytes]):
         self._sift(lambda message: message[0] != group)
 
     def _deaf(self) -> str:
-        return "" if self._groups else "it has joined no group; call join(group)"
+        return "" if self._groups else "the socket has joined no group; call join(group)"
 
     def _translate(self, pipe: Pipe, batch: list[Message]) -> list[Any]:
         groups = self._groups
@@ -180,4 +184,4 @@ class Dish(Choosy, LabelledMany[bytes]):
     def _pipe_lost(self, pipe: Pipe) -> None:
         super()._pipe_lost(pipe)
         if not pipe.in_process:
-            pipe.outbox.clear()  # the next connection is told everything anew
+            pipe.outbox.clear()  # the next connection gets all groups again

@@ -1,4 +1,4 @@
-"""Whose message comes next? How to choose among the peers that something was received from."""
+"""Whose message comes next? Each peer that has sent messages, in turn."""
 
 from __future__ import annotations
 
@@ -24,55 +24,57 @@ from .succession import Succession
 from .turn import TURN
 
 _CROWD = 16
-"""For so many peers that have something, a peer whose turn it is has one more message received in a row.
+"""For each 16 peers with waiting messages, one more message is received in a row from the same peer.
 
-Each waits long for its turn anyway, and what is sent back to it goes out together, rather than one write for each.
+With many peers, each waits long for its turn anyway. Replies to messages in a row then share one write to the kernel.
 """
 
 _MOST_MORE = 31
-"""Messages more than one that a peer in a crowd has received in a row, at most."""
+"""The largest number of messages, after the first, that are received in a row from one peer of a crowd."""
 
 _READ = 16
-"""Messages of a turn that a read without a wait takes as long as."""
+"""A read that does not wait counts as this many messages of a turn, because it takes as long."""
 
 
 class Receiver(Socket):
-    """Receive one message from each peer that has some, in turn, or a few in a crowd of peers; wait while none has.
+    """Receive one message from each peer with waiting messages in turn (a few if there are many such peers).
 
-    Messages that came before a peer left are still received: before those that the same peer sends when it is back.
+    Messages of a connection that has ended can still be received. They come before the messages that the same peer
+    sends on a later connection.
 
-    A pattern that makes something else of its messages, such as a SERVER, which puts the sender's number before
-    each, sets ``_translates`` and says how in ``_translate``, for many at once. A link that brings messages from a wire
-    calls it for what it brings. Within the process, where the inbox is another socket's outbox, what was sent goes from
-    there into ``pipe.ready``, half of a full inbox at a time; elsewhere the two are one.
+    A pattern that changes its messages sets ``_translates`` and overrides ``_translate``, which takes a batch. Example:
+    a SERVER adds the routing id of the sender. For a peer outside of the process, the link calls ``_translate`` before
+    it fills the inbox. Within the process, the inbox is the outbox of the peer's socket. ``_fetch`` then translates the
+    messages and moves them to ``pipe.ready``, at most half of a full inbox at a time. Otherwise ``pipe.ready`` is the
+    inbox.
 
-    A pattern that must look at what comes, whether or not somebody receives, is ``_eager``: its ``_fetch`` is called at
-    every arrival.
+    A pattern that must process messages even if no task receives sets ``_eager``. Then every arrival calls ``_fetch``.
 
-    While a single peer has something, or it is the turn of one in a crowd, the next few calls are granted a run: they
-    take from its queue with no other look around, not even at their thread. Whatever changes the picture ends the run.
+    If only one peer has waiting messages, or a peer of a crowd has its turn, ``_pop`` grants a run: the next few calls
+    take messages from the queue of that peer without any check, not even of their thread. Every change of the
+    conditions ends the run.
     """
 
     _translates = False
     _eager = False
     _in_order = True
-    """What a connection has left is received before what the same peer sends on a later one."""
+    """Messages of an ended connection are received before those that the same peer sends on a later connection."""
     _reads = True
-    """Who receives may read the connection: what comes is of no use to anybody else."""
+    """A receiving task may read the connection itself, because no other task needs the messages."""
 
     def __init__(self, **options: Unpack[OptionArguments]) -> None:
         super().__init__(**options)
         if self.options.conflate:
             self._translates = self._eager = True
-            self._reads = False  # the newest is to be found, however old what is read next
+            self._reads = False  # the newest message must be found, even behind older ones that are read first
         self._readable: deque[Pipe] = deque()
         self._succession = Succession()
         self._receivers = trio.lowlevel.ParkingLot()
         self._receive_turn = TURN
         self._straight = type(self)._pop is Receiver._pop and not self._eager
-        """What a peer sends can be received as it is."""
+        """Messages can be received unchanged, as the peer sent them."""
         self._reading: Pipe | None = None
-        """The pipe whose connection a receiving task reads."""
+        """The pipe whose connection a receiving task reads now."""
 
     async def _next(self, doing: str) -> Any:
         """Take the next message; wait while there is none."""
@@ -93,7 +95,7 @@ class Receiver(Socket):
             while not self._readable:
                 await self._wait(doing)
             message = self._pop()
-            if self._readable and self._receivers:  # more has come than receivers were woken for
+            if self._readable and self._receivers:  # more messages have arrived than tasks were woken for
                 self._receivers.unpark()
         if self._only_peer is not None:
             self._only_peer.wanted = self._reads and not self._receivers
@@ -104,25 +106,25 @@ class Receiver(Socket):
         self._receive_turn = TURN
 
     async def _until_receivable(self, doing: str) -> None:
-        """Wait until a message is there, and take none."""
+        """Wait until a message can be received, but take none."""
         self._check_open()
         while not self._readable:
             await self._wait(doing)
-        self._receivers.unpark()  # one of them may have been passed over for us
+        self._receivers.unpark()  # this task may have been woken instead of a task that receives
 
     def _begin_receiving(self) -> Collection[object]:
-        """Begin a turn; return what is not empty while a message can be received at once."""
+        """Begin a turn. Returns a collection that is not empty while a message can be received at once."""
         self._check_open()
         self._receive_turn = TURN
         return self._readable
 
     async def _wait(self, doing: str) -> None:
-        """Wait until something may be there: read the only peer's connection here if that is possible."""
+        """Wait until a message may have arrived. Reads the connection of an only peer in this task, if possible."""
         pipe = self._only_peer
         if pipe is not None and pipe.read is not None and not self._receivers and not self._closing:
             await self._read(pipe.read, pipe)
             return
-        if self._reading is not None:  # two tasks want what comes, so neither shall keep it to itself
+        if self._reading is not None:  # two tasks receive: the link reads for both
             self._reading.watch()
         if pipe is not None:
             pipe.wanted = self._reads and not self._receivers
@@ -130,9 +132,10 @@ class Receiver(Socket):
         self._receive_turn = TURN
 
     async def _read(self, read: Callable[[], Awaitable[bool]], pipe: Pipe) -> None:
-        """Read the connection of ``pipe`` in this task. Without a wait, that is a part of a turn.
+        """Read the connection of ``pipe`` in this task. A read that does not wait uses a part of the turn.
 
-        When the turn is over, let others run instead: one of them may read it then, so look again.
+        If the turn is over, let other tasks run instead of reading, and return: one of them may have read the
+        connection.
         """
         if not self._straight and pipe.hear():
             return
@@ -148,7 +151,7 @@ class Receiver(Socket):
         self._receive_turn = TURN if waited else self._receive_turn - max(_READ, (pipe.bytes_in - before) // BULKY)
 
     def _offered(self) -> None:
-        """Who waits may read the only peer's connection."""
+        """Wake a waiting task, which may read the connection of the only peer now."""
         self._receivers.unpark()
 
     def _pipe_connected(self, pipe: Pipe) -> None:
@@ -161,7 +164,7 @@ class Receiver(Socket):
         ring = self._readable
         if not ring:
             self._make_the_most()
-        if length_hint(self._rest_of_run):  # mostly there is none, and a call to spare
+        if length_hint(self._rest_of_run):  # usually false, which saves the call
             self._end_run()
         self._received += 1
         self._receive_turn -= 1
@@ -173,7 +176,9 @@ class Receiver(Socket):
         except IndexError:
             self._received -= 1
             self._empty(pipe)
-            raise WrongThread(f"another thread has received from this {self._name}, which is this thread's") from None
+            raise WrongThread(
+                f"another thread has received from this {self._name}: only the thread that opened it may use it"
+            ) from None
         if inbox.stalled and len(inbox) <= inbox.low:
             inbox.reopen()
         if bulky:
@@ -189,8 +194,8 @@ class Receiver(Socket):
         return message
 
     def _make_the_most(self) -> None:
-        """Have what the inbox had no room for, when nothing is ready; raise ``trio.WouldBlock`` if that is nothing."""
-        if self._only_peer is not None:  # who does not wait does not read
+        """Have the link read messages that had no room in the inbox. Raises ``trio.WouldBlock`` if there are none."""
+        if self._only_peer is not None:  # a task that does not wait does not read the connection either
             self._only_peer.wanted = False
             self._only_peer.watch()
         if not self._readable:
@@ -202,7 +207,7 @@ class Receiver(Socket):
         waiting = len(pipe.ready)
         low = pipe.inbox.low
         if pipe.ready is pipe.inbox:
-            # The message that lets a stopped producer go on must not be part of a run, and neither must the last.
+            # The message that restarts a stopped producer must not be part of a run, and neither must the last one.
             waiting = waiting - low if waiting > low else min(waiting, low)
         count = min(waiting - 1, self._receive_turn, most)
         if count > 0:
@@ -223,7 +228,7 @@ class Receiver(Socket):
         self._run, self._rest_of_run = NO_RUN
 
     def _empty(self, pipe: Pipe) -> None:
-        """Have something ready again in ``pipe``, the first of the ring, or leave it out until something comes."""
+        """Refill the ready messages of ``pipe``, the first in the ring. If there are none, remove it from the ring."""
         if pipe.ready is not pipe.inbox:
             self._fetch(pipe)
             if pipe.ready:
@@ -232,7 +237,7 @@ class Receiver(Socket):
         pipe.readable = False
         pipe.inbox.bulky = False
         pipe.inbox.asleep = True
-        if pipe.inbox:  # a producer in another thread was just there
+        if pipe.inbox:  # a producer in another thread has just added a message
             self._arrived(pipe)
         elif pipe.retired or pipe not in self._pipes:
             self._let_followers_come(pipe)
@@ -242,7 +247,7 @@ class Receiver(Socket):
             return
         inbox = pipe.inbox
         if not inbox:
-            # A producer in another thread woke us for what has been received since: we sleep on.
+            # A producer in another thread reported messages that have been received since then.
             inbox.asleep = True
             if not inbox:
                 return
@@ -251,7 +256,7 @@ class Receiver(Socket):
         self._rejoin(pipe)
 
     def _rejoin(self, pipe: Pipe) -> None:
-        """Take ``pipe`` into the ring, if it has something, and let receivers go on."""
+        """Add ``pipe`` to the ring if it has ready messages, and wake waiting tasks."""
         if not pipe.ready or pipe.readable or pipe in self._succession.behind:
             return
         if length_hint(self._rest_of_run):
@@ -263,13 +268,13 @@ class Receiver(Socket):
         self._rouse(pipe, len(pipe.ready))
 
     def _rouse(self, pipe: Pipe, count: int) -> None:
-        """Let receivers go on: ``count`` messages have come from ``pipe``."""
+        """Wake waiting tasks for ``count`` messages that have arrived from ``pipe``."""
         if self._reading is not None and self._reading is not pipe:
             self._reading.watch()
         if self._receivers:
             self._receivers.unpark(count=count)
 
-    # -- making something else of it -----------------------------------------------------------------------
+    # -- translating messages ------------------------------------------------------------------------------
 
     def _make_ready(self, pipe: Pipe) -> None:
         if not self._translates:
@@ -280,7 +285,7 @@ class Receiver(Socket):
             pipe.translate = partial(self._translate, pipe)
 
     def _fetch(self, pipe: Pipe) -> None:
-        """Have something ready, if something can be."""
+        """Move messages from the inbox to ``pipe.ready``, if there are any."""
         if self.options.conflate:
             self._fetch_newest(pipe)
             return
@@ -293,13 +298,13 @@ class Receiver(Socket):
                 inbox.reopen()
                 if not inbox:
                     return
-                continue  # a producer in another thread was just there
+                continue  # a producer in another thread has just added a message
             inbox.asleep = False
             count = min(waiting, max(1, inbox.capacity // 2))
             if count == waiting and not pipe.in_process:
                 batch = list(inbox)
                 inbox.clear()
-            else:  # in another thread, somebody may be adding to it
+            else:  # a producer in another thread may be adding messages
                 batch = [inbox.popleft() for _ in range(count)]
             ready.extend(self._translate(pipe, batch))
             inbox.lend(len(ready))
@@ -315,29 +320,29 @@ class Receiver(Socket):
             ready.append(batch[-1])
 
     def _drain(self, pipe: Pipe) -> list[Message]:
-        """Take all that is in the inbox, which sleeps then."""
+        """Take all messages from the inbox, and mark it as asleep."""
         inbox = pipe.inbox
         batch: list[Message] = []
         inbox.asleep = True
         while inbox:
             batch.append(inbox.popleft())
-            inbox.asleep = True  # a producer in another thread may have woken us for what is taken here
+            inbox.asleep = True  # a producer in another thread may have cleared it for a message taken here
         inbox.reopen()
         return batch
 
     def _translate(self, pipe: Pipe, batch: list[Message]) -> list[Any]:
-        """Return what is to be received for ``batch``, which came from ``pipe``."""
+        """Return what the program receives for the messages ``batch`` from ``pipe``."""
         return batch
 
     def _single_frames(self, pipe: Pipe, batch: list[Message]) -> list[Message]:
-        """Drop, and count, the messages of several frames."""
+        """Return the messages of one frame. Messages of several frames are dropped and counted."""
         single = [message for message in batch if type(message) is not list]
-        advice = "have the peer send all in one frame"
+        advice = "the peer must send each message in one frame"
         self._drop_mistaken(pipe, len(batch) - len(single), one_frame_only(self.socket_type), advice)
         return single
 
     def _sift(self, wanted: Callable[[Any], bool]) -> None:
-        """Keep only what is ``wanted`` of what is ready."""
+        """Drop the ready messages that are not ``wanted``. They are not counted."""
         self._end_run()
         for pipe in [*self._readable, *self._succession.behind]:
             kept = list(filter(wanted, pipe.ready))
@@ -350,28 +355,28 @@ class Receiver(Socket):
                 self._readable.appendleft(pipe)
                 self._empty(pipe)
 
-    # -- leaving -------------------------------------------------------------------------------------------
+    # -- ended connections ---------------------------------------------------------------------------------
 
     def _gone(self) -> set[Pipe]:
         there = [*self._readable, *(pipe for pipe in self._succession.behind if pipe.unreceived)]
         return {pipe for pipe in there if pipe not in self._pipes}
 
     def _begin_in_order(self, pipe: Pipe) -> None:
-        """Have what ``pipe`` brings wait for what earlier connections of its peer have left, or are about to leave."""
+        """Receive messages of ``pipe`` only after those of earlier connections of the same peer."""
         for other in self._readable:
-            # One whose messages have no room is not read to its end, which may have come.
+            # A connection whose inbox is full is not read to its end. The peer may have ended it already.
             if other.origin == pipe.origin and not other.connecting and other.has_ended():
                 self._succession.ended(other)
         self._succession.began(pipe)
 
     def _take_the_place_of(self, old: Pipe, pipe: Pipe) -> None:
-        """Have what ``pipe`` brings wait for what ``old``, which is not read any more, has left."""
+        """Receive messages of ``pipe`` only after those of ``old``, whose connection is not read any more."""
         if old.unreceived:
             self._succession.ended(old)
             self._succession.began(pipe)
 
     def _let_followers_come(self, pipe: Pipe) -> None:
-        """Let connections come that wait for ``pipe``, of which nothing is left."""
+        """Make the connections readable that waited for the messages of ``pipe``, which are all received."""
         for follower in list(self._succession.over(pipe)):
             self._rejoin(follower)
             if follower.inbox and not follower.readable:
@@ -398,7 +403,7 @@ class Receiver(Socket):
             if pipe.readable:
                 pipe.readable = False
                 self._readable.remove(pipe)
-        pipe.inbox = left  # what was translated stays ours
+        pipe.inbox = left  # translated messages can still be received
 
     def _evict(self) -> None:
         super()._evict()

@@ -1,4 +1,4 @@
-"""How is a message received with what came along with it? As a pair: of a number or a group, and the body."""
+"""How is a message received with its routing id or group? As a pair of the routing id or group, and the body."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ Label = TypeVar("Label", int, bytes)
 
 
 class Labelled(Receiver, trio.abc.ReceiveChannel[tuple[Label, bytes]]):
-    """Receive pairs, from each peer that has some in turn: ``(routing_id, body)``, or a Dish ``(group, body)``."""
+    """Receive pairs from each peer in turn: ``(routing_id, body)``, or with a Dish ``(group, body)``."""
 
     _translates = True
 
     async def receive(self) -> tuple[Label, bytes]:
-        """Receive ``(routing_id, body)``, or with a Dish ``(group, body)``; waits while there is nothing.
+        """Receive ``(routing_id, body)``, or with a Dish ``(group, body)``. Waits while there is no message.
 
-        A receive that need not wait is a checkpoint only at every 256th message. Cancelled, it has received nothing.
-        Raises ``trio.ClosedResourceError``.
+        A receive that need not wait is a checkpoint only once per turn: 256 messages, or 1 MiB of messages of 8 KiB and
+        more. A cancelled receive has taken no message. Raises ``trio.ClosedResourceError`` when the socket is closed.
         """
         for of_run in self._run:
             return of_run  # type: ignore[no-any-return]
@@ -30,7 +30,7 @@ class Labelled(Receiver, trio.abc.ReceiveChannel[tuple[Label, bytes]]):
     __anext__ = receive
 
     def receive_nowait(self) -> tuple[Label, bytes]:
-        """Receive a pair if there is one, else raise ``trio.WouldBlock``."""
+        """Receive a pair as `receive` does. Raises ``trio.WouldBlock`` if there is none."""
         self._check_open()
         pair: tuple[Label, bytes] = self._pop()
         return pair

@@ -1,6 +1,6 @@
-"""How are many messages sent or received by one call? In lists, by the types whose messages need no answer in between.
+"""How are many messages sent or received by one call? As lists, by the types that need no reply between messages.
 
-A list pays once for what a message pays for otherwise: a call, a look at the peers, a look at the turn.
+A list needs one call, one check of the peers and one check of the turn, instead of one of each per message.
 """
 
 from __future__ import annotations
@@ -27,22 +27,22 @@ from .topical import Topical
 from .turn import TURN, TURN_SIZE, SendsInTurns
 
 MANY = 1024
-"""Messages that are sent together at most, and received together unless the caller says otherwise."""
+"""The largest number of messages that are sent together, and the default of those received together."""
 
 LIGHTER = 4
-"""So many messages of a list take as long as one by itself, and count as much for a turn."""
+"""This many messages of a list count as one message of a turn, because they take as long."""
 
 _WORTH_A_WRITE = 64
-"""Messages from which on a list is written at once, rather than together with what may follow."""
+"""A list of this many messages per peer is written to the kernel at once, without waiting for further messages."""
 
 _FIRST_STEP = 1
-"""A quarter of how many messages are taken from an iterator before their bytes are counted, and then more and more."""
+"""A quarter of the messages that are first taken from an iterator before their bytes are counted. Grows fourfold."""
 
 _SAMPLE = 16
-"""One in so many messages of a list is weighed. Nothing waits for the others to be made, and a queue takes them all."""
+"""The size of one in 16 messages of a list is measured: the list exists already, and a queue takes all messages."""
 
 _TELLING = {type(iter(empty)) for empty in (list[Any](), (), deque[Any]())}
-"""Iterators whose `length_hint` is exact."""
+"""The types of iterators whose `length_hint` is exact."""
 
 Batch = TypeVar("Batch")
 
@@ -51,21 +51,22 @@ Batch = TypeVar("Batch")
 
 
 class SendsMany(SendsInTurns):
-    """Send many messages by one call. Subclasses say how much room there is, and queue what fits."""
+    """Send many messages by one call. Subclasses determine the room in the queues, and fill them."""
 
     async def send_many(self, messages: Iterable[bytes]) -> None:
-        """Send ``messages``, of one frame each, in order: as a loop of `send` would, in less time.
+        """Send ``messages``, each of one frame, in order. Faster than a loop of `send`, with the same guarantees.
 
-        Takes exactly as many from ``messages`` as it sends. Pass an iterator: after a cancellation, the messages left
-        in it are those that were not sent. An iterator that does not tell its length may fill a queue by one message
-        more than ``send_hwm``. A checkpoint follows 256 to 1279 messages. Raises TypeError for an object that is not
-        bytes, once the messages before it are sent, and ``trio.ClosedResourceError``.
+        Takes exactly as many messages from ``messages`` as it sends. If you pass an iterator and the call is cancelled,
+        the iterator still holds the messages that were not sent. An iterator without an exact length may exceed
+        ``send_hwm`` by one message. Is a checkpoint after 256 to 1279 messages, or earlier if messages are large.
+        Raises TypeError for an object that is not bytes, after sending the messages before it, and
+        ``trio.ClosedResourceError`` when the socket is closed.
         """
         await self._send_all_of(messages, as_frame, "send_many")
 
     async def _send_all_of(self, messages: Iterable[Any], checked: Callable[[Any], Message], doing: str) -> None:
         if isinstance(messages, (bytes, bytearray, memoryview, str)):
-            raise TypeError(f"messages come as a list or an iterator, got {shortened(messages)}: use send() for one")
+            raise TypeError(f"messages are a list or an iterator, got {shortened(messages)}: use send() for one")
         self._check_open()
         source = iter(messages)
         more = True
@@ -78,7 +79,7 @@ class SendsMany(SendsInTurns):
             more = most > 0 and self._pass_on(source, most, checked)
 
     def _pass_on(self, source: Iterator[Any], most: int, checked: Callable[[Any], Message]) -> bool:
-        """Send up to ``most`` messages; return whether there may be more."""
+        """Send up to ``most`` messages. Returns whether ``source`` may have more."""
         messages: list[Message] = []
         size = 0
         more = True
@@ -86,9 +87,9 @@ class SendsMany(SendsInTurns):
         step = _FIRST_STEP
         try:
             while more and len(messages) < most and size < TURN_SIZE:
-                # What is in a list is there already; what an iterator makes may be larger, and take time.
+                # The messages of a list exist already. An iterator may create larger ones later, and may take time.
                 step = most - len(messages) if messages and there else min(4 * step, most - len(messages))
-                if size:  # as far as the turn goes, if they are as large as those before
+                if size:  # assume that the next messages are as large as the earlier ones
                     step = min(step, (TURN_SIZE - size) * len(messages) // size + 1)
                 some: list[Message] = []
                 try:
@@ -97,7 +98,7 @@ class SendsMany(SendsInTurns):
                     size += _weight(some, step=_SAMPLE if there and messages else 1)
                     messages += some
                 more = len(some) == step
-        finally:  # what was taken from an iterator that fails is sent
+        finally:  # if the iterator raises, the messages taken before are sent
             if messages:
                 self._end_send_run()
                 self._send_turn -= -(-len(messages) // LIGHTER)
@@ -107,20 +108,20 @@ class SendsMany(SendsInTurns):
 
     @property
     def _copies(self) -> int:
-        """How many peers each message is sent to, about."""
+        """The approximate number of peers that get each message."""
         return 1
 
     async def _until_room(self, source: Iterator[Any], doing: str) -> int:
-        """Wait until messages can be sent; return how many, or 0 when ``source`` is used up."""
+        """Wait until messages can be sent. Returns how many, or 0 if ``source`` is exhausted."""
         raise NotImplementedError
 
     def _give_many(self, messages: list[Message], size: int) -> None:
-        """Queue ``messages``, which have ``size`` bytes, and count them as sent."""
+        """Queue ``messages``, which have ``size`` bytes in total, and count them as sent."""
         raise NotImplementedError
 
 
 def _take(source: Iterator[Any], most: int, checked: Callable[[Any], Message], messages: list[Message]) -> None:
-    """Append up to ``most`` messages to ``messages``: those before a wrong one, when it raises."""
+    """Append up to ``most`` messages to ``messages``. If one is invalid, append those before it and raise."""
     if checked is not as_frame:
         messages.extend(map(checked, islice(source, most)))
         return
@@ -134,7 +135,7 @@ def _take(source: Iterator[Any], most: int, checked: Callable[[Any], Message], m
 
 
 def _weight(messages: list[Message], step: int) -> int:
-    """Return the bytes of ``messages``, as one in ``step`` of them tells."""
+    """Return the approximate bytes of ``messages``, from the sizes of one in ``step`` of them."""
     weighed = messages[::step]
     several = list in set(map(type, weighed))
     return step * sum(map(size_of if several else len, weighed))
@@ -145,7 +146,7 @@ def _used_up(source: Iterator[Any]) -> bool:
 
 
 class RoundRobinMany(RoundRobin, SendsMany):
-    """Deal many messages to the connected peers with room, one to each in turn."""
+    """Send many messages to the connected peers with room, one to each in turn."""
 
     async def _until_room(self, source: Iterator[Any], doing: str) -> int:
         ring = self._ring
@@ -159,7 +160,7 @@ class RoundRobinMany(RoundRobin, SendsMany):
         room = max(1, min(pipe.outbox.limit - len(pipe.outbox) for pipe in ring)) * len(ring)
         if room > MANY:
             return MANY
-        # Whether there is more is known only by taking it, and what is taken must be sent.
+        # Only taking a message shows whether there is one more, and a taken message must be sent.
         return room if type(source) in _TELLING else room + 1
 
     def _give_many(self, messages: list[Message], size: int) -> None:
@@ -183,12 +184,12 @@ class RoundRobinMany(RoundRobin, SendsMany):
                     pipe.write()
             if len(lane) >= lane.limit:
                 self._full(pipe)
-        if ring:  # there may be room for others who wait
+        if ring:  # there may be room for messages of waiting tasks
             self._senders.unpark()
 
 
 class RoundRobinManyMultipart(RoundRobinMultipart, RoundRobinMany):
-    """Deal many messages of any number of frames to the connected peers with room, one to each in turn."""
+    """Send many messages of any number of frames to the connected peers with room, one to each in turn."""
 
     async def send_many_multipart(self, messages: Iterable[Iterable[Buffer]]) -> None:
         """Send ``messages``, each an iterable of one or more frames. Otherwise as `send_many`."""
@@ -196,7 +197,7 @@ class RoundRobinManyMultipart(RoundRobinMultipart, RoundRobinMany):
 
 
 class TopicalMany(Topical, SendsMany):
-    """Send many messages to the peers that have subscribed to what each of them begins with."""
+    """Send many messages, each to the peers that subscribe to a prefix of it."""
 
     async def send_many_multipart(self, messages: Iterable[Iterable[Buffer]]) -> None:
         """Send ``messages``, each an iterable of one or more frames. Otherwise as `send_many`."""
@@ -209,7 +210,7 @@ class TopicalMany(Topical, SendsMany):
     async def _until_room(self, source: Iterator[Any], doing: str) -> int:
         if not self._special:
             return self._most_waiting
-        # Whom the next message is for is known only by taking it.
+        # Only taking the next message shows which peers it goes to.
         while self.options.xpub_nodrop and not _used_up(source) and await self._wait_for_room(self._pipes, doing):
             pass
         return 1
@@ -236,7 +237,7 @@ class TopicalMany(Topical, SendsMany):
 
 
 class Batches(Generic[Batch]):
-    """Lists of messages, one after the other, as they come."""
+    """An asynchronous iterator over lists of messages."""
 
     def __init__(self, receive: Callable[[], Awaitable[Batch]]) -> None:
         self._receive = receive
@@ -249,12 +250,12 @@ class Batches(Generic[Batch]):
 
 
 class TakesMany(Receiver):
-    """Take what there is to receive, up to a number, in fair shares from all peers that have some."""
+    """Receive the waiting messages, up to a number, in equal shares from all peers that have some."""
 
     async def _next_many(self, most: int, doing: str, *, several: bool) -> list[Any]:
-        """Wait until there is something, and take it; messages of several frames only if ``several`` are wanted."""
+        """Wait for messages, and take up to ``most``. Without ``several``, stop before a message of several frames."""
         if isinstance(most, bool) or not isinstance(most, int) or most < 1:
-            raise ValueError(f"{doing}() receives at least 1 message at most, got most={most!r}")
+            raise ValueError(f"{doing}() takes a limit of at least 1 message, got most={most!r}")
         if self._thread != get_ident():
             self._complain()
         if self._receive_turn <= 0:
@@ -281,7 +282,7 @@ class TakesMany(Receiver):
                 some = _popped(pipe, end - len(batch))
                 fits = len(some) if several else _ahead_of_several(some)
                 if fits < len(some):
-                    fits = fits or int(not batch)  # alone, it is raised
+                    fits = fits or int(not batch)  # if it comes first, it is raised below
                     pipe.ready.extendleft(reversed(some[fits:]))
                     del some[fits:]
                     end = 0
@@ -306,7 +307,7 @@ class TakesMany(Receiver):
             self._empty(pipe)
 
     def _handed(self, pipe: Pipe, messages: list[Any]) -> list[Any]:
-        """Return what is received for ``messages`` of ``pipe``."""
+        """Return what the program receives for ``messages`` from ``pipe``."""
         return messages
 
 
@@ -319,7 +320,7 @@ def _popped(pipe: Pipe, most: int) -> list[Any]:
             some.append(ready.popleft())
             size += size_of(some[-1])
         return some
-    if pipe.in_process or len(ready) > most:  # in another thread, somebody may be adding to it
+    if pipe.in_process or len(ready) > most:  # a producer in another thread may be adding messages
         return [ready.popleft() for _ in range(min(len(ready), most))]
     messages = list(ready)
     ready.clear()
@@ -327,21 +328,22 @@ def _popped(pipe: Pipe, most: int) -> list[Any]:
 
 
 def _ahead_of_several(messages: list[Any]) -> int:
-    """Return how many ``messages`` come before the first of several frames."""
+    """Return the number of ``messages`` before the first one of several frames."""
     if list not in set(map(type, messages)):
         return len(messages)
     return next(place for place, message in enumerate(messages) if type(message) is list)
 
 
 class FairQueueMany(FairQueue, TakesMany):
-    """Receive many messages of one frame, in fair shares from all peers that have some."""
+    """Receive many messages of one frame, in equal shares from all peers that have some."""
 
     async def receive_many(self, most: int = MANY) -> list[bytes]:
-        """Receive the messages that are there, at least 1 and at most ``most``; waits while there is none.
+        """Receive the waiting messages, at least 1 and at most ``most``. Waits while there is none.
 
-        Messages of one peer are in order. Several peers have equal shares, as far as they have so many. Otherwise as
-        `receive`: it is a checkpoint when it waits, or when 256 messages were received since the last one. Raises
-        `MultipartMessage` for a message of several frames, once the messages before it are received.
+        Messages of one peer are in order. If several peers have waiting messages, each gets an equal share of ``most``.
+        Large messages may end a list earlier. Checkpoints and cancellation are as for `receive`. Raises
+        `MultipartMessage` for a message of several frames, after the messages before it are received, and
+        ``trio.ClosedResourceError`` when the socket is closed.
         """
         return await self._next_many(most, "receive_many", several=False)
 
@@ -351,21 +353,21 @@ class FairQueueMany(FairQueue, TakesMany):
 
 
 class FairQueueManyMultipart(FairQueueMultipart, FairQueueMany):
-    """Receive many messages of any number of frames, in fair shares from all peers that have some."""
+    """Receive many messages of any number of frames, in equal shares from all peers that have some."""
 
     async def receive_many_multipart(self, most: int = MANY) -> list[list[bytes]]:
-        """Receive the messages that are there, each as the list of its frames. Otherwise as `receive_many`."""
+        """Receive the waiting messages, each as the list of its frames. Otherwise as `receive_many`."""
         return list(map(frames_of, await self._next_many(most, "receive_many_multipart", several=True)))
 
 
 class LabelledMany(Labelled[Label], TakesMany):
-    """Receive many pairs, in fair shares from all peers that have some."""
+    """Receive many pairs, in equal shares from all peers that have some."""
 
     async def receive_many(self, most: int = MANY) -> list[tuple[Label, bytes]]:
-        """Receive the pairs that are there, at least 1 and at most ``most``; waits while there is none.
+        """Receive the waiting pairs, at least 1 and at most ``most``. Waits while there is none.
 
-        Pairs from one peer are in order. Several peers have equal shares, as far as they have so many. Otherwise as
-        `receive`: it is a checkpoint when it waits, or when 256 pairs were received since the last one.
+        Pairs from one peer are in order. If several peers have waiting pairs, each gets an equal share of ``most``.
+        Large messages may end a list earlier. Checkpoints, cancellation and errors are as for `receive`.
         """
         return await self._next_many(most, "receive_many", several=True)
 
@@ -375,13 +377,14 @@ class LabelledMany(Labelled[Label], TakesMany):
 
 
 class FromNamedMany(FromNamed, TakesMany):
-    """Receive many messages, each with the routing id of its sender, in fair shares from all peers that have some."""
+    """Receive many messages after the routing ids of their senders, in equal shares from all peers that have some."""
 
     async def receive_many_multipart(self, most: int = MANY) -> list[list[bytes]]:
-        """Receive the messages that are there, at least 1 and at most ``most``; waits while there is none.
+        """Receive the waiting messages, at least 1 and at most ``most``. Waits while there is none.
 
-        Each is the list of its frames, of which the first is the routing id of its sender. Messages of one peer are in
-        order. Several peers have equal shares, as far as they have so many. Otherwise as `receive_multipart`.
+        Each message is the list of its frames, and the first frame is the routing id of the sender. Messages of one
+        peer are in order. If several peers have waiting messages, each gets an equal share of ``most``. Large messages
+        may end a list earlier. Otherwise as `receive_multipart`.
         """
         return await self._next_many(most, "receive_many_multipart", several=True)
 

@@ -1,4 +1,4 @@
-"""From whom is a message? Its sender's routing id is received as its first frame."""
+"""Which peer sent a message? The first received frame is the routing id of the sender."""
 
 from __future__ import annotations
 
@@ -12,31 +12,35 @@ from .fair_queue import FairQueueMultipart
 
 
 class _Named(list[bytes]):
-    """The frames of a message whose sender has another name by now: the one that it had comes first."""
+    """The frames of a message with the earlier routing id of its sender, which has changed since."""
 
 
 class FromNamed(ByRoutingId, FairQueueMultipart):
-    """Receive messages of any number of frames, and before them the routing id of the peer that sent them.
+    """Receive messages of any number of frames, after the routing id of the sender.
 
-    The two are put together as late as can be: lists that wait would be work for Python's garbage collector.
+    The routing id is added only when a message is received: waiting lists would cost time in the garbage collector.
     """
 
     _sender: bytes
-    """Who sent what there is a run of."""
+    """The routing id of the peer whose messages are in the run."""
 
     async def receive(self) -> Never:
-        """Raise `MultipartMessage`, which carries the frames: there are two at least. See `receive_multipart`."""
+        """Raise `MultipartMessage`, which carries the frames. Call `receive_multipart` instead.
+
+        A message has at least two frames: the routing id of the sender and the body.
+        """
         raise MultipartMessage(await self.receive_multipart())
 
     __anext__ = receive
 
     async def receive_multipart(self) -> list[bytes]:
-        """Receive a message as the list of its frames, of which the first is the routing id of its sender.
+        """Receive a message as the list of its frames. The first frame is the routing id of the sender.
 
-        A receive that need not wait is a checkpoint only at every 256th message. Cancelled, it has received
-        nothing. Raises ``trio.ClosedResourceError``.
+        Waits while there is no message. A receive that need not wait is a checkpoint only once per turn: 256 messages,
+        or 1 MiB of messages of 8 KiB and more. A cancelled receive has taken no message. Raises
+        ``trio.ClosedResourceError`` when the socket is closed.
         """
-        for message in self._run:  # what `after` does, for one call per message
+        for message in self._run:  # the same as `after`, inline to save a call per message
             if type(message) is bytes:
                 return [self._sender, message]
             return list(message) if type(message) is _Named else [self._sender, *message]
@@ -56,13 +60,13 @@ class FromNamed(ByRoutingId, FairQueueMultipart):
     def _know(self, pipe: Pipe, address: Any) -> None:
         if pipe.address is not None:
             self._end_run()
-            for place in range(len(pipe.ready)):  # within the process, another thread may be adding more
+            for place in range(len(pipe.ready)):  # another thread of the process may be adding messages
                 pipe.ready[place] = _Named(after(pipe.address, pipe.ready[place]))
         super()._know(pipe, address)
 
 
 def after(sender: bytes, message: Message) -> list[bytes]:
-    """Return the frames of ``message``, the name of its ``sender`` first."""
+    """Return the frames of ``message`` after the routing id of its ``sender``."""
     if isinstance(message, bytes):
         return [sender, message]
     return list(message) if type(message) is _Named else [sender, *message]

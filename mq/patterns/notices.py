@@ -1,4 +1,4 @@
-"""What is said when a peer comes or goes? Messages that options put on new connections, and into our own queue."""
+"""Which messages announce that a peer connects or disconnects? Those that options put into the queues."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ class Notices(Receiver):
     def _pipe_connected(self, pipe: Pipe) -> None:
         first = [message for message in (b"" if self.options.probe_router else None, self.options.hello_message)
                  if message is not None]  # fmt: skip
-        # Before what waited for the connection.
+        # These messages go before those that waited for the connection.
         pipe.outbox.extendleft(reversed(first))
         super()._pipe_connected(pipe)
         if first and pipe.outbox.asleep:
@@ -26,7 +26,7 @@ class Notices(Receiver):
             self._notice(pipe, message)
 
     def _notice(self, pipe: Pipe, message: Message) -> None:
-        """Have ``message`` received as if the peer had sent it; at first, if the peer is new."""
+        """Receive ``message`` as if the peer had sent it. For a new peer that connected to us, it comes first."""
         if self._closing:
             return
         if pipe.connected and not pipe.connecting:

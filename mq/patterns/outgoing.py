@@ -1,4 +1,4 @@
-"""Whose turn is it to get a message? How to choose among the peers that one may send to."""
+"""Which peer gets the next message? Each peer with room in its queue, in turn."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from .turn import TURN, SendsInTurns
 
 
 class RoundRobin(SendsInTurns, trio.abc.SendChannel[bytes]):
-    """Send to each connected peer with room in turn; wait while there is none.
+    """Send to each connected peer with room in turn. Waits while no peer has room.
 
-    Messages queue for endpoints that are not connected yet only while no peer is, and never with ``immediate``.
+    While no peer is connected, messages queue for the endpoints of `connect`, unless ``immediate`` is set.
 
-    While a single peer may be sent to, the next few calls are granted a run: they append to its queue with no other
-    look around. Whatever changes the picture ends the run.
+    If messages can go to only one peer, ``_put`` grants a run: the next few calls append to the queue of that peer
+    without any check. Every change of the conditions ends the run.
     """
 
     def __init__(self, **options: Unpack[OptionArguments]) -> None:
@@ -31,14 +31,14 @@ class RoundRobin(SendsInTurns, trio.abc.SendChannel[bytes]):
         self._ring: deque[Pipe] = deque()
         self._senders = trio.lowlevel.ParkingLot()
         self._lane: Lane
-        """Where a run of messages goes."""
+        """The outbox to which a run appends."""
 
     async def send(self, message: bytes) -> None:
-        """Send a message of one frame; waits while every peer's queue is full, or nobody is there.
+        """Send a message of one frame. Waits while there is no peer, or the send queues of all peers are full.
 
-        Returns when the message is queued for a peer. A send that need not wait is a checkpoint only at every
-        256th message. Cancelled, it has sent nothing. Raises TypeError for anything but bytes and
-        ``trio.ClosedResourceError``.
+        Returns when the message is in the send queue of a peer. A send that need not wait is a checkpoint only once per
+        turn: 256 messages, or 1 MiB of messages of 8 KiB and more. A cancelled send has queued no message. Raises
+        TypeError if ``message`` is not bytes, and ``trio.ClosedResourceError`` when the socket is closed.
         """
         run = self._send_run
         if run and type(message) is bytes:
@@ -55,7 +55,7 @@ class RoundRobin(SendsInTurns, trio.abc.SendChannel[bytes]):
             await self._send(message if type(message) is bytes else as_frame(message))
 
     def send_nowait(self, message: bytes) -> None:
-        """Send if that is possible at once, else raise ``trio.WouldBlock``."""
+        """Send a message of one frame. Raises ``trio.WouldBlock`` where `send` would wait."""
         self._check_open()
         self._put(as_frame(message))
 
@@ -71,25 +71,25 @@ class RoundRobin(SendsInTurns, trio.abc.SendChannel[bytes]):
             await self._park(self._senders, doing)
         self._send_turn = TURN
         pipe = self._put(message)
-        if self._ring:  # there is room for more senders than were woken
+        if self._ring:  # there is room for more messages than tasks were woken for
             self._senders.unpark()
         return pipe
 
     async def _until_sendable(self, doing: str) -> None:
-        """Wait until a message could be queued for somebody, and send none."""
+        """Wait until a message can be queued, but send none."""
         self._check_open()
         while not self._ring:
             await self._park(self._senders, doing)
-        self._senders.unpark()  # one of them may have been passed over for us
+        self._senders.unpark()  # this task may have been woken instead of a task that sends
 
     def _begin_sending(self) -> Collection[object]:
-        """Begin a turn; return what is not empty while a message can be sent at once."""
+        """Begin a turn. Returns a collection that is not empty while a message can be sent at once."""
         self._check_open()
         self._send_turn = TURN
         return self._ring
 
     def _put(self, message: Message) -> Pipe:
-        """Queue ``message`` for the peer whose turn it is, and return its pipe."""
+        """Queue ``message`` for the next peer in turn, and return the pipe of that peer."""
         ring = self._ring
         if not ring:
             raise trio.WouldBlock
@@ -116,7 +116,7 @@ class RoundRobin(SendsInTurns, trio.abc.SendChannel[bytes]):
         return pipe
 
     def _grant_send_run(self, lane: Lane) -> None:
-        # The message that fills the queue must not be part of a run: what is in flight counts, and comes back if lost.
+        # The message that fills the queue must not be part of a run. Messages in flight count too: they return if lost.
         run = min(lane.limit - len(lane) - 1, self._send_turn)
         if run > 0:
             self._lane = lane
@@ -125,16 +125,16 @@ class RoundRobin(SendsInTurns, trio.abc.SendChannel[bytes]):
             self._send_turn -= run
 
     def _full(self, pipe: Pipe) -> None:
-        """Leave ``pipe`` out of the ring until its consumer has made room."""
+        """Remove ``pipe`` from the ring until its consumer has made room."""
         self._leave(pipe)
         outbox = pipe.outbox
         outbox.stalled = True
-        if len(outbox) < outbox.limit:  # a consumer in another thread was just there
+        if len(outbox) < outbox.limit:  # a consumer in another thread has just made room
             outbox.stalled = False
             self._join(pipe)
 
     def _join(self, pipe: Pipe) -> None:
-        """Take ``pipe`` into the ring, if it may be sent to, and let senders go on."""
+        """Add ``pipe`` to the ring if messages can be queued for it, and wake waiting tasks."""
         usable = pipe.connected or (pipe.connecting and not self._peer_count and not self.options.immediate)
         if self._closing or pipe.retired or not usable or pipe.outbox.stalled or pipe in self._ring:
             return
@@ -151,7 +151,7 @@ class RoundRobin(SendsInTurns, trio.abc.SendChannel[bytes]):
 
     def _pipe_connected(self, pipe: Pipe) -> None:
         super()._pipe_connected(pipe)
-        if self._peer_count == 1:  # from now on, only connected peers are sent to
+        if self._peer_count == 1:  # from now on, messages go only to connected peers
             self._end_send_run()
             self._ring.clear()
         self._join(pipe)
@@ -162,7 +162,7 @@ class RoundRobin(SendsInTurns, trio.abc.SendChannel[bytes]):
         if not self._peer_count:
             for each in self._pipes:
                 self._join(each)
-            self._senders.unpark_all()  # who waits is told that nobody is there
+            self._senders.unpark_all()  # so that waiting tasks can report that there is no peer
 
     def _pipe_removed(self, pipe: Pipe) -> None:
         super()._pipe_removed(pipe)
@@ -181,10 +181,10 @@ class RoundRobin(SendsInTurns, trio.abc.SendChannel[bytes]):
 
 
 class RoundRobinMultipart(RoundRobin):
-    """Send messages of any number of frames to each connected peer with room in turn."""
+    """Send messages of any number of frames to each connected peer with room, in turn."""
 
     async def send_multipart(self, frames: Iterable[Buffer]) -> None:
-        """Send a message of one or more frames, whole or not at all. Otherwise as `send`."""
+        """Send a message of one or more frames, all or none of them. Otherwise as `send`."""
         if (
             self._send_run
             and type(frames) is list
@@ -207,6 +207,6 @@ class RoundRobinMultipart(RoundRobin):
             await self._send(as_message(frames), "send_multipart")
 
     def send_multipart_nowait(self, frames: Iterable[Buffer]) -> None:
-        """Send a message of one or more frames if that is possible at once, else raise ``trio.WouldBlock``."""
+        """Send a message of one or more frames. Raises ``trio.WouldBlock`` where `send_multipart` would wait."""
         self._check_open()
         self._put(as_message(frames))

@@ -1,4 +1,4 @@
-"""What becomes of a message for a peer whose queue is full? It is counted as missed, or waits for room."""
+"""What happens to a message if the queue of its peer is full? It is dropped and counted, or it waits for room."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ _ANYBODY = (None,)
 
 
 class Overflow(SendsInTurns):
-    """Pass a peer over when its queue is full, until half of it is gone.
+    """Drop messages for a peer whose send queue is full, until the queue is half empty.
 
-    What it misses is reported when it can be sent to again, or is gone.
+    The drops are reported when the queue has room again, or when the peer is gone.
     """
 
     def __init__(self, **options: Unpack[OptionArguments]) -> None:
@@ -33,7 +33,7 @@ class Overflow(SendsInTurns):
         self._room = trio.lowlevel.ParkingLot()
 
     def _queue(self, pipe: Pipe, message: Message) -> None:
-        """Give ``message`` to ``pipe``, or count it as missed. Hot paths do the same inline."""
+        """Queue ``message`` for ``pipe``, or count it as missed. Hot paths do the same inline."""
         self._sent += 1
         self._send_turn -= 1
         lane = pipe.outbox
@@ -52,7 +52,7 @@ class Overflow(SendsInTurns):
     def _full(self, pipe: Pipe) -> None:
         outbox = pipe.outbox
         outbox.stalled = True
-        if len(outbox) < outbox.limit:  # a consumer in another thread was just there
+        if len(outbox) < outbox.limit:  # a consumer in another thread has just made room
             outbox.stalled = False
 
     def _miss(self, pipe: Pipe, count: int = 1) -> None:
@@ -62,7 +62,7 @@ class Overflow(SendsInTurns):
         self._drop(pipe, self._missed.pop(pipe, 0), QUEUE_FULL)
 
     def statistics(self) -> Statistics:
-        """Return counters and queue lengths of this moment."""
+        """Return the current counters and queue lengths."""
         known = super().statistics()
         missed = sum(self._missed.values())
         if not missed:
@@ -71,7 +71,7 @@ class Overflow(SendsInTurns):
         return evolve(known, dropped=MappingProxyType(dict(dropped)))
 
     async def _wait_for_room(self, pipes: Iterable[Pipe], doing: str) -> bool:
-        """Wait until something changes if one of ``pipes`` is full; return whether it was."""
+        """If the queue of one of ``pipes`` is full, wait for any change. Returns whether one was full."""
         if not any(pipe.outbox.stalled for pipe in pipes):
             return False
         await self._park(self._room, doing)
@@ -79,17 +79,17 @@ class Overflow(SendsInTurns):
         return True
 
     async def _until_sendable(self, doing: str) -> None:
-        """Wait for nobody: any message can be sent, or is dropped and counted, at any time."""
+        """Return at once: a message can be sent at any time, or is dropped and counted."""
         self._check_open()
 
     def _begin_sending(self) -> Collection[object]:
-        """Begin a turn; return what is not empty while a message can be sent at once."""
+        """Begin a turn. Returns a collection that is not empty while a message can be sent at once."""
         self._check_open()
         self._send_turn = TURN
         return _ANYBODY
 
     async def _take_turn(self) -> None:
-        """Let others run once in so many messages."""
+        """Let other tasks run if the turn is over."""
         if self._send_turn <= 0:
             await checkpoint()
             self._check_open()
@@ -114,7 +114,7 @@ class Overflow(SendsInTurns):
     def _stop(self) -> None:
         super()._stop()
         self._end_send_run()
-        self._send_turn = 0  # hot paths look no further
+        self._send_turn = 0  # so that hot paths take the slow path
         for pipe in list(self._missed):
             self._report_missed(pipe)
         self._room.unpark_all()

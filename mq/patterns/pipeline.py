@@ -1,4 +1,4 @@
-"""PUSH and PULL (RFC 30), SCATTER and GATHER (RFC 49): work goes one way, to whoever has room, and is taken fairly."""
+"""How is work distributed in one direction? PUSH and PULL (RFC 30), SCATTER and GATHER (RFC 49): to peers in turn."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ class Pull(FairQueueManyMultipart):
 
 
 class Scatter(RoundRobinMany):
-    """Send each message, of one frame, to one of the connected GATHER peers, in turn. Cannot receive."""
+    """Send each message to one of the connected GATHER peers, in turn. Messages have one frame. Cannot receive."""
 
     socket_type = "SCATTER"
 
 
 class Gather(SingleFrames, FairQueueMany):
-    """Receive messages of one frame from all connected SCATTER peers, in turn. Cannot send."""
+    """Receive from all connected SCATTER peers, in turn. Messages have one frame. Cannot send."""
 
     socket_type = "GATHER"

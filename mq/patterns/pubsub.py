@@ -1,4 +1,4 @@
-"""PUB and SUB (RFC 29): messages go to whoever has subscribed to what they begin with."""
+"""How are messages published? By PUB and SUB (RFC 29): to each peer that subscribes to a prefix of the message."""
 
 from __future__ import annotations
 
@@ -14,7 +14,10 @@ from .many import FairQueueManyMultipart, TopicalMany
 from .subscriptions import Topics
 
 _REQUESTS = {1: Subscribe, 0: Cancel}
-"""Requests as messages, told by the first byte: so do peers before ZMTP 3.1 send them, and XPUB and XSUB show them."""
+"""Subscription requests by the first byte of a message.
+
+Peers before ZMTP 3.1 send requests in this form, and XPUB and XSUB exchange them with the program in this form.
+"""
 
 
 def _as_request(frame: bytes) -> Subscribe | Cancel | None:
@@ -25,7 +28,7 @@ def _as_request(frame: bytes) -> Subscribe | Cancel | None:
 
 
 def requests_of(message: Message, *, only_first: bool) -> tuple[list[Subscribe | Cancel], Message | None]:
-    """Return the requests among the frames of ``message``, and the message that the other frames make, if any."""
+    """Return the requests among the frames of ``message``, and the message of the other frames, if any."""
     requests: list[Subscribe | Cancel] = []
     rest: list[bytes] = []
     for number, frame in enumerate(frames_of(message)):
@@ -38,7 +41,7 @@ def requests_of(message: Message, *, only_first: bool) -> tuple[list[Subscribe |
 
 
 class Publisher(TopicalMany):
-    """What PUB and XPUB share: who has subscribed to what, and what follows from it for a message."""
+    """The common part of PUB and XPUB: keeps the subscriptions of the peers, and finds the recipients of a message."""
 
     _connects_once = True
 
@@ -46,7 +49,7 @@ class Publisher(TopicalMany):
         super().__init__(**options)
         own = self.options
         if own.last_values and own.invert_matching:
-            raise ValueError("last_values and invert_matching exclude each other: a subscription refuses messages then")
+            raise ValueError("last_values and invert_matching exclude each other: subscriptions then exclude messages")
         self._last: dict[bytes, Message] = {}
 
     @property
@@ -56,10 +59,10 @@ class Publisher(TopicalMany):
         return not (own.invert_matching or by_hand or own.xpub_welcome_message is not None)
 
     async def wait_subscribed(self, topic: bytes | None = b"", n: int = 1) -> None:
-        """Wait until a message that is ``topic``, or begins with it, would go to at least ``n`` peers.
+        """Wait until a message that begins with ``topic`` would go to at least ``n`` peers.
 
-        With None, wait until so many have subscribed to anything. Raises ``trio.ClosedResourceError`` when the socket
-        is closed meanwhile.
+        If ``topic`` is None, wait until ``n`` peers have subscribed to any topic. Raises ``trio.ClosedResourceError``
+        when the socket is closed.
         """
         if topic is None:
             await self._until_wanted(lambda: self._subscriptions.peer_count, n, "wait_subscribed")
@@ -69,7 +72,7 @@ class Publisher(TopicalMany):
 
     @property
     def topics_count(self) -> int:
-        """How many different topics the peers have subscribed to (ZMQ_TOPICS_COUNT)."""
+        """The number of different topics to which peers subscribe (ZMQ_TOPICS_COUNT)."""
         return len(self._subscriptions.topics)
 
     def _recipients(self, message: Message) -> Mapping[Pipe, None]:
@@ -89,12 +92,12 @@ class Publisher(TopicalMany):
             if len(self._last) > self.options.last_values:
                 del self._last[next(iter(self._last))]
 
-    # -- what peers ask for --------------------------------------------------------------------------------
+    # -- subscriptions of peers ----------------------------------------------------------------------------
 
     def _heed(self, pipe: Pipe, message: Message) -> None:
-        """Take the requests out of what a peer sent; the rest is for whoever receives."""
+        """Apply the requests in a message of a peer, and pass the other frames on."""
         requests, rest = requests_of(message, only_first=self.options.only_first_subscribe)
-        if pipe.usable:  # nothing can be sent to others, so what they want is moot
+        if pipe.usable:  # no messages can go to other pipes
             for request in requests:
                 self._request(pipe, request)
         if rest is not None:
@@ -107,7 +110,7 @@ class Publisher(TopicalMany):
             self._subscribe(pipe, bytes(request))
 
     def _subscribe(self, pipe: Pipe, topic: bytes) -> bool:
-        """Have ``pipe`` get what begins with ``topic``; return whether it is the first to have it."""
+        """Subscribe ``pipe`` to ``topic``, and send the last values. Returns whether no peer had subscribed to it."""
         known = self._subscriptions
         missed = [
             message
@@ -121,7 +124,7 @@ class Publisher(TopicalMany):
         return is_first
 
     def _upstream(self, pipe: Pipe, message: Message) -> None:
-        """A message that is no request has come."""
+        """Process a message of a peer that is no request."""
         self._drop_unreceivable(pipe, 1)
 
     def _pipe_connected(self, pipe: Pipe) -> None:
@@ -145,7 +148,7 @@ class Publisher(TopicalMany):
 
 
 class Pub(Publisher):
-    """Send messages to the SUB and XSUB peers that want them. Cannot receive."""
+    """Send each message to the SUB and XSUB peers that subscribe to a prefix of it. Cannot receive."""
 
     socket_type = "PUB"
 
@@ -158,7 +161,7 @@ class Pub(Publisher):
 
 
 class Subscriber(FairQueueManyMultipart):
-    """What SUB and XSUB share: each new peer is told the topics."""
+    """The common part of SUB and XSUB: keeps the topics, and sends them to each new peer."""
 
     def __init__(self, **options: Unpack[OptionArguments]) -> None:
         super().__init__(**options)
@@ -166,32 +169,32 @@ class Subscriber(FairQueueManyMultipart):
 
     @property
     def topics_count(self) -> int:
-        """How many different topics this socket has subscribed to (ZMQ_TOPICS_COUNT)."""
+        """The number of different topics to which this socket subscribes (ZMQ_TOPICS_COUNT)."""
         return len(self._held)
 
     def _ask(self, request: Subscribe | Cancel) -> None:
-        """Send ``request`` to all peers. Requests wait for no room: there are no more of them than the user made."""
+        """Send ``request`` to all peers. A full queue does not matter: the program limits the number of requests."""
         for pipe in self._pipes:
             if pipe.usable:
                 pipe.outbox.put(request)
 
     def _pipe_connected(self, pipe: Pipe) -> None:
         super()._pipe_connected(pipe)
-        # Before what waited for the connection.
+        # Subscriptions go before the messages that waited for the connection.
         pipe.outbox.extendleft(reversed([Subscribe(topic) for topic in self._held]))
         if pipe.outbox and pipe.outbox.asleep:
             pipe.outbox.wake()
 
     def _pipe_lost(self, pipe: Pipe) -> None:
         super()._pipe_lost(pipe)
-        if not pipe.in_process:  # the next connection is told everything anew
+        if not pipe.in_process:  # the next connection gets all topics again
             kept = [message for message in pipe.outbox if not isinstance(message, (Subscribe, Cancel))]
             pipe.outbox.clear()
             pipe.outbox.extend(kept)
 
 
 class Sub(Choosy, Subscriber):
-    """Receive what begins with one of the subscribed topics, from all connected PUB and XPUB peers. Cannot send."""
+    """Receive messages that begin with a subscribed topic from all connected PUB and XPUB peers. Cannot send."""
 
     socket_type = "SUB"
     _connects_once = True
@@ -202,11 +205,11 @@ class Sub(Choosy, Subscriber):
         self._inverted = self.options.invert_matching
 
     def subscribe(self, topic: bytes) -> None:
-        """Receive the messages whose first frame begins with ``topic``; ``b""`` is all.
+        """Receive messages whose first frame begins with ``topic``. ``b""`` matches all messages.
 
-        Returns at once: what a publisher sends before it has heard of it is missed. Topics are counted: what was
-        subscribed to twice is to be unsubscribed from twice. Raises ValueError for a topic of more than 1048566 bytes,
-        over which peers would end the connection.
+        Returns at once. Messages that a publisher sends before it receives the subscription are missed. Subscriptions
+        are counted: after two calls with the same topic, `unsubscribe` must be called twice. Raises ValueError if
+        ``topic`` has more than 1048566 bytes, for which peers would end the connection.
         """
         self._check_open()
         topic = as_bytes(topic, "topic")
@@ -217,7 +220,10 @@ class Sub(Choosy, Subscriber):
             self._sift(self._wants)
 
     def unsubscribe(self, topic: bytes) -> None:
-        """Undo one `subscribe`. What had come and matches nothing any more is dropped. Raises ValueError."""
+        """Undo one `subscribe`. Waiting messages that match no other topic are dropped.
+
+        Raises ValueError if the socket does not subscribe to ``topic``.
+        """
         self._check_open()
         topic = as_bytes(topic, "topic")
         try:
@@ -226,12 +232,14 @@ class Sub(Choosy, Subscriber):
             raise ValueError(f"this Sub is not subscribed to {shortened(topic)}") from None
         if last:
             for pipe in self._pipes:
-                pipe.trusted = False  # before it hears of that, the peer may have sent more of it
+                pipe.trusted = False  # the peer may send such messages until it receives the request
             self._ask(Cancel(topic))
             self._sift(self._wants)
 
     def _deaf(self) -> str:
-        return "" if self._held or self._inverted else "it has subscribed to nothing; call subscribe(topic), b'' is all"
+        if self._held or self._inverted:
+            return ""
+        return "the socket has no subscription; call subscribe(topic), where b'' matches all messages"
 
     def _wants(self, message: Message) -> bool:
         return self._held.match(first_frame(message)) is not self._inverted
@@ -242,5 +250,5 @@ class Sub(Choosy, Subscriber):
         if pipe.trusted:
             if all(map(self._wants, batch if len(batch) < 3 else (batch[0], batch[-1]))):
                 return batch
-            pipe.trusted = False  # its word does not hold
+            pipe.trusted = False  # the peer does not filter as READY promised
         return self._held.sift(batch)

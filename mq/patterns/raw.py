@@ -1,4 +1,4 @@
-"""STREAM: bytes to and from peers that speak no ZMTP, each connection known by a routing id."""
+"""How are bytes exchanged with peers that do not speak ZMTP? By STREAM, with a routing id for each connection."""
 
 from __future__ import annotations
 
@@ -13,23 +13,26 @@ from .sender import Sender
 
 
 class Stream(Notices, Sender, FromNamed, trio.abc.Channel[bytes]):
-    """Send and receive ``[routing_id, data]``: pieces of the streams of bytes of any TCP or Unix peers.
+    """Send and receive ``[routing_id, data]``: pieces of the byte streams of TCP and Unix connections.
 
-    With ``stream_notify``, ``[routing_id, b""]`` is received when a connection has come, and when it has gone by
-    itself. To send ``[routing_id, b""]`` closes the connection, after what was sent before: `disconnect_peer`. A send
-    waits while much waits for that connection already. It raises `Unroutable` when there is none of that name, and
-    ValueError for anything but two frames.
+    With ``stream_notify``, ``[routing_id, b""]`` is received when a connection starts, and when the connection ends
+    without `disconnect_peer`. Sending ``[routing_id, b""]`` ends the connection, after flushing earlier data, as
+    `disconnect_peer` does. A send waits while the send queue of the connection is full. It raises `Unroutable` if no
+    connection has the routing id, and ValueError if there are not exactly two frames.
     """
 
     socket_type = "STREAM"
 
     def bind(self, endpoint: str) -> str:
-        """Listen as other sockets do; on ``tcp`` and ``ipc`` only."""
+        """Listen at ``endpoint`` as other sockets do. Raises `InvalidEndpoint` for ``inproc``."""
         _check_scheme(endpoint)
         return super().bind(endpoint)
 
     def connect(self, endpoint: str, *, routing_id: bytes | None = None) -> None:
-        """Connect as other sockets do; ``routing_id`` chooses what the connection is called."""
+        """Connect to ``endpoint`` as other sockets do. ``routing_id`` sets the routing id of the connection.
+
+        Raises `InvalidEndpoint` for ``inproc``, and ValueError as `Router.connect` does.
+        """
         _check_scheme(endpoint)
         super().connect(endpoint, routing_id=self._new_routing_id() if routing_id is None else routing_id)
 
@@ -52,7 +55,7 @@ class Stream(Notices, Sender, FromNamed, trio.abc.Channel[bytes]):
     def _split(self, message: Message) -> tuple[bytes, bytes]:
         frames = frames_of(message)
         if len(frames) != 2:
-            raise ValueError(f"a Stream sends two frames, [routing_id, data]; got {len(frames)}")
+            raise ValueError(f"a Stream sends two frames, [routing_id, data], got {len(frames)}")
         return frames[0], frames[1]
 
     def _address_for(self, pipe: Pipe) -> bytes:

@@ -1,4 +1,4 @@
-"""Whose turn is it to speak? REQ and REP (RFC 28): a request, then its reply."""
+"""Whose turn is it to send? REQ and REP (RFC 28) alternate: a request, then its reply."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ from .service import Handler, OnError, Service
 
 
 class _InTurn(FairQueueMultipart):
-    """Receive one message at a time, when it is the socket's turn to receive."""
+    """Receive one message at a time, and only when it is the turn of the socket to receive."""
 
     _instead = ""
-    """What many tasks may use at once."""
+    """The method that many tasks may call at the same time, for errors."""
 
     def __init__(self, **options: Unpack[OptionArguments]) -> None:
         super().__init__(**options)
         self._hearing = False
-        """A task waits in receive()."""
+        """Whether a task waits in receive()."""
 
     def _grant_run(self, pipe: Pipe, most: int) -> None:
-        """Grant none: each message ends a turn."""
+        """Grant no run: after each message, the socket must send."""
 
     def _pop(self) -> Any:
         self._check_hearing()
@@ -41,7 +41,7 @@ class _InTurn(FairQueueMultipart):
         self._check_open()
         self._check_hearing()
         if self._hearing:
-            raise trio.BusyResourceError(f"another task is receiving from this {self._name}; {self._instead}")
+            raise trio.BusyResourceError(f"another task is receiving from this {self._name}: {self._instead}")
         self._hearing = True
         try:
             await super()._wait(doing)
@@ -49,17 +49,18 @@ class _InTurn(FairQueueMultipart):
             self._hearing = False
 
     def _check_hearing(self) -> None:
-        """Raise `OutOfTurn` when it is the turn to send."""
+        """Raise `OutOfTurn` if the socket must send first."""
         raise NotImplementedError
 
 
 class Req(Notices, Sender, Requester, _InTurn, trio.abc.Channel[bytes]):
-    """Send requests to the connected peers in turn, and receive the reply to each.
+    """Send requests to the connected peers in turn, and receive the reply to each request.
 
-    `request` is one call for both, for any number of tasks at once. `send` and `receive` must alternate, else they
-    raise `OutOfTurn`; ``req_relaxed`` allows to send again before the reply has come. `send` waits while every peer's
-    queue is full, or nobody is there. `receive` takes a reply from the peer that was asked only, and raises `PeerLost`
-    when that one is gone and cannot come back: one that we connect to may.
+    `request` does both in one call, and any number of tasks may call it at the same time. `send` and `receive` must
+    alternate, otherwise they raise `OutOfTurn`. With ``req_relaxed``, `send` may be called again before the reply is
+    received. `send` waits while there is no peer, or the send queues of all peers are full. `receive` returns only a
+    reply from the peer that got the request. If that peer had connected to this socket and disconnects, `receive`
+    raises `PeerLost`. If this socket had connected to the peer, `receive` waits for the next connection.
     """
 
     socket_type = "REQ"
@@ -67,16 +68,16 @@ class Req(Notices, Sender, Requester, _InTurn, trio.abc.Channel[bytes]):
     _translates = True
     _eager = True
     _in_order = False
-    """A reply is for one request: nothing else is waited for."""
-    _instead = "request() may be called by many at once"
+    """A reply belongs to one request, so connections need no order."""
+    _instead = "many tasks may call request() at the same time"
 
     def __init__(self, **options: Unpack[OptionArguments]) -> None:
         super().__init__(**options)
         self._sending = False
         self._awaited: Pipe | None = None
-        """Whom the request went to that send() has sent, until receive() returns its reply."""
+        """The peer that got the request of send(), until receive() returns the reply."""
         self._mark = b""
-        """What its reply has to repeat."""
+        """The number that the reply must repeat, with ``req_correlate``; otherwise empty."""
 
     # -- send, then receive --------------------------------------------------------------------------------
 
@@ -98,11 +99,11 @@ class Req(Notices, Sender, Requester, _InTurn, trio.abc.Channel[bytes]):
 
     def _check_turn(self) -> None:
         if self._sending:
-            raise trio.BusyResourceError(f"another task is sending on this Req; {self._instead}")
+            raise trio.BusyResourceError(f"another task is sending on this Req: {self._instead}")
         if self._awaited is not None and not self.options.req_relaxed:
             raise OutOfTurn(
-                "this Req has sent a request, and its reply is to be received before the next; request() has no such "
-                "order, and req_relaxed=True lifts it"
+                "this Req waits for a reply: call receive() before the next send(). request() has no such order, and "
+                "req_relaxed=True allows the next send()"
             )
 
     def _addressed(self, message: Message) -> tuple[bytes, Message]:
@@ -118,7 +119,7 @@ class Req(Notices, Sender, Requester, _InTurn, trio.abc.Channel[bytes]):
         self._awaited, self._mark = pipe, mark
 
     def _grant_send_run(self, lane: Any) -> None:
-        """Grant none: each request has its envelope."""
+        """Grant no run: each request needs its envelope."""
 
     def _pop(self) -> Any:
         reply = super()._pop()
@@ -128,7 +129,7 @@ class Req(Notices, Sender, Requester, _InTurn, trio.abc.Channel[bytes]):
     def _check_hearing(self) -> None:
         asked = self._awaited
         if asked is None:
-            raise OutOfTurn("this Req has sent no request whose reply could be received: send() comes first")
+            raise OutOfTurn("this Req waits for no reply: call send() before receive()")
         if asked not in self._pipes and not asked.ready:
             self._awaited = None
             raise unanswered(asked)
@@ -136,7 +137,7 @@ class Req(Notices, Sender, Requester, _InTurn, trio.abc.Channel[bytes]):
     # -- replies -------------------------------------------------------------------------------------------
 
     def _fetch(self, pipe: Pipe) -> None:
-        """Give each reply that has come to whoever waits for it."""
+        """Give each reply to the task that waits for it, and drop replies for which no task waits."""
         for message in self._drain(pipe):
             frames = frames_of(message)
             if self._claim(pipe, frames):
@@ -158,20 +159,20 @@ class Req(Notices, Sender, Requester, _InTurn, trio.abc.Channel[bytes]):
 
 
 class Rep(Notices, Sender, Overflow, Service, _InTurn, trio.abc.Channel[bytes]):
-    """Receive a request, from all connected peers in turn, and send its reply. Or `serve` them with a function.
+    """Receive requests from all connected peers in turn, and send the reply to each. `serve` does both.
 
-    `receive` and `send` must alternate, else they raise `OutOfTurn`. `send` waits for nobody: when the peer that asked
-    is gone, or its queue full, the reply is dropped, counted and reported.
+    `receive` and `send` must alternate, otherwise they raise `OutOfTurn`. `send` does not wait for room: if the peer of
+    the request is gone, or its send queue is full, the reply is dropped, counted and reported.
     """
 
     socket_type = "REP"
     _translates = True
-    _instead = "serve() answers many at once"
+    _instead = "serve() can answer many requests at the same time"
 
     def __init__(self, **options: Unpack[OptionArguments]) -> None:
         super().__init__(**options)
         self._asker: tuple[Pipe, list[bytes]] | None = None
-        """Who waits for a reply: the peer, and the frames before its request."""
+        """The peer that waits for a reply, and the envelope of its request."""
 
     def _pop(self) -> Any:
         pipe, envelope, request = super()._pop()
@@ -180,7 +181,7 @@ class Rep(Notices, Sender, Overflow, Service, _InTurn, trio.abc.Channel[bytes]):
 
     def _check_hearing(self) -> None:
         if self._asker is not None:
-            raise OutOfTurn("this Rep has received a request, and is to send its reply before it receives the next")
+            raise OutOfTurn("this Rep must answer a request: call send() before the next receive()")
 
     async def _offer(self, message: Message, doing: str) -> None:
         self._check_open()
@@ -189,7 +190,7 @@ class Rep(Notices, Sender, Overflow, Service, _InTurn, trio.abc.Channel[bytes]):
 
     def _offer_nowait(self, message: Message) -> None:
         if self._asker is None:
-            raise OutOfTurn("this Rep has received no request that it could send a reply to: receive() comes first")
+            raise OutOfTurn("this Rep has no request to answer: call receive() before send()")
         (pipe, envelope), self._asker = self._asker, None
         self._reply(pipe, envelope, message)
 
@@ -208,14 +209,17 @@ class Rep(Notices, Sender, Overflow, Service, _InTurn, trio.abc.Channel[bytes]):
         on_error: OnError | None = None,
         task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
     ) -> None:
-        """Answer each request with what ``await handler(message)`` returns, until cancelled or the socket is closed.
+        """Answer each request with the result of ``await handler(message)``. Runs until cancelled.
 
-        ``message`` is ``bytes``, or a list of several frames; the handler returns the same, or None to send nothing. By
-        default one request is answered after the other, as peers expect that send several at once; with a higher
-        ``concurrency`` so many handlers run at the same time. An exception in a handler goes to ``on_error(error)``,
-        which returns a reply or None; without it, it is logged, and the requester gets no reply. Cancelled, it cancels
-        the handlers; what they had not begun to answer stays to be received. Raises ``trio.ClosedResourceError`` when
-        the socket is closed, and `OutOfTurn` while a request waits that receive() returned.
+        ``message`` is ``bytes``, or a list of several frames. The handler returns the same shapes as the reply, or None
+        to send no reply. By default, requests are answered one after the other, because peers that send several
+        requests expect the replies in order. With a higher ``concurrency``, so many handlers run at the same time. An
+        exception in a handler is passed to ``on_error(error)``, which returns a reply or None. Without ``on_error``,
+        the exception is logged, and the peer gets no reply.
+
+        Cancelling `serve` cancels the handlers. Requests for which no handler has started stay in the receive queue.
+        Raises ``trio.ClosedResourceError`` when the socket is closed, and `OutOfTurn` if `receive` has returned a
+        request that is not answered yet.
         """
 
         async def receive() -> tuple[tuple[Pipe, list[bytes]], Message]:
@@ -232,10 +236,10 @@ class Rep(Notices, Sender, Overflow, Service, _InTurn, trio.abc.Channel[bytes]):
     def _translate(self, pipe: Pipe, batch: list[Message]) -> list[Any]:
         requests: list[tuple[Pipe, list[bytes], Message]] = []
         for frames in map(frames_of, batch):
-            # RFC 28: everything up to the empty frame is the way back.
+            # RFC 28: the frames up to the empty frame are the envelope.
             end = frames.index(DELIMITER) + 1 if DELIMITER in frames else 0
             if not end or end == len(frames):
-                advice = "a Dealer puts an empty frame before the body, as in send_multipart([b'', body])"
+                advice = "a Dealer must send an empty frame before the body: send_multipart([b'', body])"
                 self._drop_mistaken(pipe, 1, NO_DELIMITER, advice)
             else:
                 requests.append((pipe, frames[:end], message_of(frames[end:])))

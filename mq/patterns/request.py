@@ -1,4 +1,4 @@
-"""How does each request get its own reply? By a number in its envelope, which the reply repeats."""
+"""How does each request get its own reply? The envelope has a number, which the reply repeats."""
 
 from __future__ import annotations
 
@@ -21,21 +21,21 @@ from .outgoing import RoundRobinMultipart
 log = logging.getLogger("mq")
 
 DELIMITER = b""
-"""RFC 28: what is before it is the way back."""
+"""RFC 28: the empty frame that ends the envelope."""
 
 
 def unanswered(pipe: Pipe) -> PeerLost:
-    """Return the error for a request that went to ``pipe``."""
+    """Return the error for a request to the peer of ``pipe``, which is gone."""
     return PeerLost(f"the peer at {pipe.peer or pipe.endpoint} is gone, and has not answered the request")
 
 
 @define(eq=False)
 class _Asked:
-    """One request of `Req.request` that is on its way."""
+    """One call of `Req.request` that waits for its reply."""
 
     number: bytes
     pipe: Pipe | None = None
-    """Whom it went to, once it did."""
+    """The peer that gets the request; None while the request waits for a peer."""
     wire: Message | None = None
     reply: Message | None = None
     failure: PeerLost | None = None
@@ -47,7 +47,7 @@ class _Asked:
 
 
 class Requester(RoundRobinMultipart, Receiver):
-    """Ask for many tasks at once. What a request has to do with receive() is for the subclass to say."""
+    """Send requests of many tasks at the same time. A subclass combines this with receive()."""
 
     def __init__(self, **options: Unpack[OptionArguments]) -> None:
         super().__init__(**options)
@@ -56,13 +56,13 @@ class Requester(RoundRobinMultipart, Receiver):
         self._told_of_numbers = False
 
     async def request(self, message: bytes) -> bytes:
-        """Send ``message`` to the next peer and return its reply. Any number of tasks may do so at once.
+        """Send ``message`` to the next peer, and return the reply. Many tasks may call this at the same time.
 
-        Waits until somebody is there with room, and then for the reply, for as long as the caller lets it. Cancelled,
-        it leaves nothing behind: an unsent request is withdrawn, and a late reply is dropped and counted. Each request
-        carries a number, as with ZMQ_REQ_CORRELATE, which a REP, or whoever follows RFC 28, repeats. Raises `PeerLost`
-        when the peer goes before it has answered, `MultipartMessage` for a reply of several frames, and
-        ``trio.ClosedResourceError``.
+        Waits until a peer has room, and then for the reply. There is no time limit: use ``trio.fail_after``. A
+        cancelled call leaves nothing behind: an unsent request is withdrawn, and a late reply is dropped and counted.
+        Each request carries a number, as with ZMQ_REQ_CORRELATE. A REP, and any other peer that follows RFC 28, repeats
+        the number in the reply. Raises `PeerLost` if the peer disconnects before it replies, `MultipartMessage` for a
+        reply of several frames, and ``trio.ClosedResourceError`` when the socket is closed.
         """
         reply = await self._request([as_frame(message)], "request")
         if isinstance(reply, list):
@@ -70,7 +70,7 @@ class Requester(RoundRobinMultipart, Receiver):
         return reply
 
     async def request_multipart(self, frames: Iterable[Buffer]) -> list[bytes]:
-        """As `request`, for a request and a reply of one or more frames."""
+        """Send a request of one or more frames as `request` does, and return the frames of the reply."""
         return frames_of(await self._request(frames_of(as_message(frames)), "request_multipart"))
 
     async def _request(self, frames: list[bytes], doing: str) -> Message:
@@ -92,7 +92,7 @@ class Requester(RoundRobinMultipart, Receiver):
         return asked.reply
 
     async def _wait_for_reply(self, asked: _Asked, doing: str) -> None:
-        """Wait for the reply; read the only peer's connection meanwhile, unless another task does."""
+        """Wait for the reply. Meanwhile, read the connection of the only peer, unless another task does."""
         while not asked.done:
             self._check_open()
             pipe = self._only_peer
@@ -108,13 +108,13 @@ class Requester(RoundRobinMultipart, Receiver):
         self._pass_the_watch_on()
 
     def _pass_the_watch_on(self) -> None:
-        """Have another task read the connection, which nobody does now."""
+        """Wake another waiting task to read the connection, if no task reads it now."""
         pipe = self._only_peer
         if pipe is not None and pipe.read is not None and self._reading is None and self._asked:
             next(iter(self._asked.values())).seat.unpark_all()
 
     def _withdraw(self, asked: _Asked) -> None:
-        """Take a request that nobody waits for out of the queue, if it is still there, and drop its reply."""
+        """Remove a cancelled request from the queue if it is still there, or drop its reply."""
         pipe = asked.pipe
         if pipe is None:
             return
@@ -122,7 +122,7 @@ class Requester(RoundRobinMultipart, Receiver):
             self._received -= 1
             self._drop(pipe, 1, UNAWAITED_REPLY)
             return
-        if pipe.in_process:  # it is the peer's already
+        if pipe.in_process:  # the request is in the queue of the peer already
             return
         outbox = pipe.outbox
         try:
@@ -138,7 +138,7 @@ class Requester(RoundRobinMultipart, Receiver):
         return self._number.to_bytes(4, "big")
 
     def _claim(self, pipe: Pipe, frames: list[bytes]) -> bool:
-        """Give a message to the task that waits for it; return whether one does."""
+        """Give a reply to the task that waits for it. Returns whether a task does."""
         asked = self._asked.get(frames[0])
         if asked is None or asked.pipe is not pipe or asked.done or frames[1:2] != [DELIMITER] or len(frames) < 3:
             return False
@@ -148,15 +148,15 @@ class Requester(RoundRobinMultipart, Receiver):
         return True
 
     def _suspect(self, pipe: Pipe, frames: list[bytes]) -> None:
-        """Say once in the log when a peer whose reply a task waits for sends one without a number."""
+        """Warn once in the log if a peer sends a reply without a number while a task waits for its reply."""
         numbered = len(frames) > 2 and len(frames[0]) == 4 and frames[1] == DELIMITER
         if self._told_of_numbers or numbered or not any(asked.pipe is pipe for asked in self._asked.values()):
             return
         self._told_of_numbers = True
         log.warning(
-            "%s.request() waits for a reply with the number of its request, and dropped one without a number from %s: "
-            "a program with a ROUTER socket must send back all frames of a request up to the empty frame; if that "
-            "program cannot be changed, use send() and receive() instead of request()",
+            "%s.request() dropped a reply without the number of its request from %s: a program with a ROUTER socket "
+            "must send back all frames of a request up to the empty frame. If that program cannot be changed, use "
+            "send() and receive() instead of request()",
             self._name, pipe.peer or pipe.endpoint,
         )  # fmt: skip
 
@@ -168,7 +168,7 @@ class Requester(RoundRobinMultipart, Receiver):
 
     def _pipe_lost(self, pipe: Pipe) -> None:
         super()._pipe_lost(pipe)
-        # What the peer cannot have goes to it when it is back.
+        # Requests that are still in the queue go to the peer when it reconnects.
         self._give_up(pipe, set() if pipe.in_process else set(map(id, pipe.outbox)))
 
     def _forget(self, pipe: Pipe, reason: Reason, detail: str = "") -> None:
@@ -176,7 +176,7 @@ class Requester(RoundRobinMultipart, Receiver):
         self._give_up(pipe, set())
 
     def _give_up(self, pipe: Pipe, unsent: set[int]) -> None:
-        """End the wait for replies from ``pipe``, but for requests that it still holds; let others look around."""
+        """Fail the requests to ``pipe``, except the ``unsent`` ones, and wake all waiting tasks."""
         for asked in self._asked.values():
             if asked.pipe is pipe and not asked.done and id(asked.wire) not in unsent:
                 asked.failure = unanswered(pipe)

@@ -1,4 +1,4 @@
-"""How is a request answered? By a task of its own, whose result finds its way back."""
+"""How does serve() answer requests? A separate task runs the handler for each request, and sends the reply."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from .incoming import Receiver
 log = logging.getLogger("mq")
 
 Handler: TypeAlias = Callable[[Any], Awaitable[Message | None]]
-"""``await handler(message)`` returns the reply, or None for none. Handlers are typed for what they expect."""
+"""``await handler(message)`` returns the reply, or None. A handler's parameter has the type that it expects."""
 OnError: TypeAlias = Callable[[Exception], Message | None]
-"""Make a reply of what a handler raised, or None for none."""
+"""Returns the reply for an exception of a handler, or None for no reply."""
 T = TypeVar("T")
-"""Where a reply is to go."""
+"""The return address of a reply."""
 
 
 class Service(Receiver):
-    """Answer requests with a function. Subclasses say how one is received, and its reply sent."""
+    """Answer requests with a function. Subclasses pass functions that receive a request and send a reply."""
 
     def __init__(self, **options: Unpack[OptionArguments]) -> None:
         super().__init__(**options)
@@ -58,10 +58,10 @@ class Service(Receiver):
             task_status.started()
             try:
                 while True:
-                    # Nothing is received that nobody could begin with, so that cancellation loses no request.
+                    # A request is received only when a handler can start, so that cancellation loses no request.
                     await free.acquire()
                     nursery.start_soon(answer, *await receive())
-            except Exception as error:  # kept from the nursery, which would wrap it in a group
+            except Exception as error:  # raised after the nursery, which would wrap it in a group
                 failure = error
                 scope.cancel()
             finally:
@@ -71,7 +71,7 @@ class Service(Receiver):
             raise failure
 
     async def _outcome(self, handler: Handler, request: Message, on_error: OnError | None) -> Message | None:
-        """Return the reply to ``request``; whatever is wrong with the handler concerns this one request only."""
+        """Return the reply to ``request``, or None. An exception of the handler affects only this request."""
         try:
             try:
                 return _checked(await _awaitable(handler(request)))
@@ -86,14 +86,14 @@ class Service(Receiver):
             return None
 
     def _stop(self) -> None:
-        # Before the tasks that wait in the socket are told, so that no handler outlives it.
+        # Before waiting tasks are woken, so that no handler outlives the socket.
         for scope in self._services:
             scope.cancel()
         super()._stop()
 
 
 def unwrap(frames: list[bytes]) -> tuple[list[bytes], Message]:
-    """Split what a ROUTER received into envelope and message. A DEALER may have sent no empty frame between them."""
+    """Split a message received by a ROUTER into envelope and body. A DEALER may send no empty frame between them."""
     end = frames.index(b"", 1) + 1 if b"" in frames[1:-1] else 1
     return frames[:end], message_of(frames[end:])
 

@@ -1,7 +1,7 @@
-"""Who wants which topic? Topics by prefix: those that a publisher's peers hold, and those that a subscriber holds.
+"""Which peer subscribes to which topic? The topics of a publisher's peers, and the topics of a subscriber.
 
-A message matches a topic that it starts with. To find the topics of a message, its beginnings are looked up, one for
-each length that some topic has: that takes a time which grows with the length of topics, not with their number.
+A message matches a topic that is a prefix of it. To find the topics of a message, one prefix is looked up for each
+length that a topic has. So the time of a look-up depends on the lengths of the topics, not on their number.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ Recipients = frozenset[Pipe]
 Found = TypeVar("Found")
 
 _REMEMBERED = 20_000
-"""Beginnings of messages that are remembered, at most."""
+"""The largest number of prefixes whose result is cached."""
 
 _MEMORABLE = 1000
-"""Bytes of a beginning that is remembered, at most: a peer's longest topic must not cost us memory without end."""
+"""The longest prefix that is cached, in bytes. This bounds the memory that the topics of peers can use."""
 
 
 class _Remembered(dict[bytes, Found]):
-    """What is known of beginnings of messages, found out when first asked for."""
+    """A cache of results by prefix. A missing result is computed when it is first needed."""
 
     def __init__(self, find: Callable[[bytes], Found]) -> None:
         super().__init__()
@@ -43,7 +43,7 @@ class _Remembered(dict[bytes, Found]):
 
 
 class Lengths(list[int]):
-    """The lengths of topics that there are, in order."""
+    """The sorted lengths of all topics, each length once."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -62,37 +62,37 @@ class Lengths(list[int]):
 
     @property
     def usual(self) -> int:
-        """The length that most topics have."""
+        """The most frequent length of topics."""
         return max(self, key=self._counts.__getitem__, default=0)
 
 
 class Subscriptions:
-    """What the peers of a publisher have subscribed to: a set of topics for each.
+    """The subscriptions of the peers of a publisher: a set of topics for each peer.
 
-    Who gets a message is remembered by its beginning, as long as the longest topic, until something changes: most
-    programs say much about a few things.
+    The recipients of a message are cached by its prefix of the length of the longest topic, until a subscription
+    changes. Most programs publish many messages on few topics.
     """
 
     def __init__(self, before_change: Callable[[], object] = nobody) -> None:
         self.topics: dict[bytes, Pipes] = {}
         self.lengths = Lengths()
         self.beginning = slice(0)
-        """As much of a message as the longest topic has."""
+        """Cuts a message to the length of the longest topic."""
         self.remembered = _Remembered(self._find)
-        """Who gets what, by the `beginning` of it."""
+        """The recipients by prefix, which `beginning` cuts."""
         self._sets: dict[Recipients, Recipients] = {}
-        """What is the same set of peers for many topics is one object."""
+        """Equal sets of recipients, so that they share one object."""
         self._before_change = before_change
-        """Called while it is still known who wanted what."""
+        """Called before each change of the subscriptions."""
         self._of: dict[Pipe, dict[bytes, None]] = {}
 
     @property
     def peer_count(self) -> int:
-        """How many peers have subscribed to anything."""
+        """The number of peers with at least one subscription."""
         return len(self._of)
 
     def add(self, pipe: Pipe, topic: bytes) -> bool:
-        """Subscribe ``pipe`` to ``topic``; return whether it is the first to have it."""
+        """Subscribe ``pipe`` to ``topic``. Returns whether no peer had subscribed to it."""
         self._before_change()
         first = topic not in self.topics
         if first:
@@ -104,7 +104,7 @@ class Subscriptions:
         return first
 
     def remove(self, pipe: Pipe, topic: bytes) -> bool:
-        """Undo `add`; return whether nobody has ``topic`` now, also when nobody had it."""
+        """Undo `add`. Returns whether no peer subscribes to ``topic`` now, also if none did before."""
         pipes = self.topics.get(topic)
         if pipes is None:
             return True
@@ -121,7 +121,7 @@ class Subscriptions:
         return not pipes
 
     def forget(self, pipe: Pipe) -> dict[bytes, bool]:
-        """Remove all that ``pipe`` has; return each of these topics with whether nobody has it now."""
+        """Remove all topics of ``pipe``. Returns for each topic whether no peer subscribes to it now."""
         return {topic: self.remove(pipe, topic) for topic in list(self._of.get(pipe, ()))}
 
     def _changed(self) -> None:
@@ -130,15 +130,15 @@ class Subscriptions:
         self._sets.clear()
 
     def recipients(self, topic: bytes) -> Recipients:
-        """As `match`, and remember it."""
+        """Return the pipes that `match` finds, from the cache if possible."""
         return self.remembered[topic[self.beginning]]
 
     def recipients_of(self, messages: list[Message]) -> list[Recipients]:
-        """Return the `recipients` for the first frame of each of ``messages``."""
+        """Return the `recipients` of each of ``messages``, by its first frame."""
         beginning, remembered = self.beginning, self.remembered
         try:
             if messages[0][beginning] == messages[-1][beginning]:
-                # What the first and the last in order begin with, all do.
+                # If the smallest and the largest message share a prefix, all messages have it.
                 low, high = min(messages), max(messages)
                 if low[beginning] == high[beginning]:
                     return [remembered[low[beginning]]] * len(messages)  # type: ignore[index]
@@ -151,7 +151,7 @@ class Subscriptions:
         return self._sets.setdefault(found, found)
 
     def match(self, topic: bytes) -> Mapping[Pipe, None]:
-        """Return who wants a message that starts with ``topic``."""
+        """Return the pipes that subscribe to a prefix of ``topic``."""
         found: Pipes = {}
         for length in self.lengths:
             if length > len(topic):
@@ -161,20 +161,20 @@ class Subscriptions:
 
 
 _FEW = 8
-"""Topics up to which one call that tries them all is faster than looking up beginnings."""
+"""Up to this many topics, one `startswith` call is faster than looking up prefixes."""
 
 
 class Topics:
-    """What a subscriber has subscribed to, each topic as often as it did."""
+    """The topics of a subscriber, each with the number of its subscriptions."""
 
     def __init__(self) -> None:
-        # Before CPython 3.14, the garbage collector looks through a Counter, and not through this.
+        # Before CPython 3.14, the garbage collector traverses a Counter, but not a dict of bytes and ints.
         self._counts: dict[bytes, int] = {}
         self._lengths = Lengths()
         self._few: tuple[bytes, ...] | None = ()
         self._longest = 0
         self._usual: int | None = None
-        """The length that most of them have, once it is asked for."""
+        """The most frequent length of topics; None until it is computed."""
         self._matches = _Remembered(self._find)
 
     def __len__(self) -> int:
@@ -187,7 +187,7 @@ class Topics:
         return iter(self._counts)
 
     def add(self, topic: bytes) -> bool:
-        """Add ``topic``; return whether it is new."""
+        """Add one subscription to ``topic``. Returns whether the topic is new."""
         self._counts[topic] = self._counts.get(topic, 0) + 1
         if self._counts[topic] > 1:
             return False
@@ -196,7 +196,7 @@ class Topics:
         return True
 
     def remove(self, topic: bytes) -> bool:
-        """Undo one `add`; return whether that was the last. Raises KeyError."""
+        """Undo one `add`. Returns whether it was the last one. Raises KeyError for an unknown topic."""
         if topic not in self._counts:
             raise KeyError(topic)
         self._counts[topic] -= 1
@@ -214,7 +214,7 @@ class Topics:
         self._matches.clear()
 
     def match(self, message: bytes) -> bool:
-        """Return whether ``message`` starts with one of the topics."""
+        """Return whether one of the topics is a prefix of ``message``."""
         if self._few is not None:
             return message.startswith(self._few)
         return message[: self._usual_length()] in self._counts or self._matches[message[: self._longest]]
@@ -224,13 +224,13 @@ class Topics:
         return any(beginning[:length] in counts for length in self._lengths)
 
     def _usual_length(self) -> int:
-        """Return the length that most topics have: most messages match one of those."""
+        """Return the most frequent length of topics. Most messages match a topic of this length."""
         if self._usual is None:
             self._usual = self._lengths.usual
         return self._usual
 
     def sift(self, batch: list[Message]) -> list[Message]:
-        """Return the messages of ``batch`` that match by their first frame."""
+        """Return the messages of ``batch`` whose first frame matches a topic."""
         if b"" in self._counts:
             return batch
         try:
@@ -252,7 +252,7 @@ class Topics:
                 if hit or matches[first[:longest]]
             ]
         if few and firsts:
-            # What the first and the last in order begin with, all do: almost always that is a topic.
+            # If a topic is a prefix of the smallest and the largest message, all messages match: the usual case.
             low, high = min(firsts), max(firsts)
             if any(low.startswith(topic) and high.startswith(topic) for topic in few):
                 return batch

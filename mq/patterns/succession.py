@@ -1,8 +1,8 @@
-"""Which connections must wait for others? A later connection of a peer waits for what its earlier ones have left.
+"""Which connections must wait for others? A later connection of a peer waits for messages of its earlier ones.
 
-While messages of an ended connection wait to be received, what the same peer sends on a connection that began after the
-end stays behind them. Connections have the same peer when they have the same ``Pipe.origin``. Other peers are not held
-up, and neither are connections that existed at the same time.
+While messages of an ended connection wait to be received, messages of a connection that began after this end wait
+behind them, if both connections have the same peer: the same ``Pipe.origin``. Other peers do not wait, and neither do
+connections that existed at the same time.
 """
 
 from __future__ import annotations
@@ -19,29 +19,29 @@ class _Line:
     """The connections of one peer."""
 
     left: dict[Pipe, int] = field(factory=dict)
-    """Those that have ended and left messages, in the order of their ends, which are numbered."""
+    """Ended connections with waiting messages, in the order of their ends, each with the number of its end."""
     behind: dict[Pipe, int] = field(factory=dict)
-    """Those that wait, in the order of their beginnings, each with the number of the last end before."""
+    """Waiting connections, in the order of their beginnings, each with the number of the last end before it."""
     ends: int = 0
 
 
 class Succession:
-    """The connections that have left messages, and those that wait until these messages are received."""
+    """Knows the ended connections with waiting messages, and the connections that wait behind them."""
 
     def __init__(self) -> None:
         self._lines: dict[Hashable, _Line] = {}
         self.behind: dict[Pipe, _Line] = {}
-        """Those that wait."""
+        """The waiting connections, each with those of the same peer."""
 
     def began(self, pipe: Pipe) -> None:
-        """Note that the connection of ``pipe`` begins now."""
+        """Record that the connection of ``pipe`` begins now."""
         line = self._lines.get(pipe.origin)
         if line is not None and pipe not in line.left:
             line.behind[pipe] = line.ends
             self.behind[pipe] = line
 
     def ended(self, pipe: Pipe) -> None:
-        """Note that the connection of ``pipe`` has ended, or will at once, and that messages are left."""
+        """Record that the connection of ``pipe`` has ended, or is about to end, and has waiting messages."""
         if pipe.origin is None:
             return
         line = self._lines.setdefault(pipe.origin, _Line())
@@ -50,7 +50,7 @@ class Succession:
             line.left[pipe] = line.ends
 
     def over(self, pipe: Pipe) -> Iterator[Pipe]:
-        """Note that nothing more comes from ``pipe``, which has ended; yield those that need not wait any more."""
+        """Record that all messages of the ended ``pipe`` are received. Yields the connections that no longer wait."""
         line = self._lines.get(pipe.origin)
         if line is None:
             return
@@ -67,6 +67,6 @@ class Succession:
             self._lines.pop(pipe.origin, None)
 
     def clear(self) -> None:
-        """Forget all."""
+        """Forget all connections."""
         self._lines.clear()
         self.behind.clear()

@@ -1,8 +1,9 @@
-"""When does a publisher look who wants its messages? At once for the first, once in a tick for those that follow.
+"""When are subscribers looked up? At once for the first message, and once per tick for later messages.
 
-The first message after a quiet moment goes out directly. What is sent after it, before other tasks have had their turn,
-waits, and is handed out together: encoded once, and each peer's queue extended and written once. Where a peer is in
-this process nothing waits: it has what was sent when the send returns.
+A tick is one pass of Trio's scheduler, in which each runnable task runs once. The first message after an idle tick goes
+to the queues at once. Later messages of the same tick wait, and are then handed out together: each message is encoded
+once, and each peer's queue is extended and written once. If a peer is in this process, no message waits: the message is
+in the queue of the peer when `send` returns.
 """
 
 from __future__ import annotations
@@ -23,14 +24,14 @@ from .fanout import Broadcast
 from .subscriptions import Recipients, Subscriptions
 
 _MOST_COPIED = 4 * 1024 * 1024
-"""Bytes that are copied for all peers together between two looks at the turn, about."""
+"""The approximate number of bytes that a run copies for all peers together before the turn is checked."""
 
 _MOST = 1000
-"""Messages that wait to be handed out, about, if the high-water mark allows so many."""
+"""About this many messages wait to be handed out, or ``send_hwm`` if that is less."""
 
 
 class Topical(Broadcast, trio.abc.SendChannel[bytes]):
-    """Send each message to the peers that have subscribed to what it, or its first frame, begins with."""
+    """Send each message to the peers that subscribe to a prefix of its first frame."""
 
     def __init__(self, **options: Unpack[OptionArguments]) -> None:
         super().__init__(**options)
@@ -38,25 +39,26 @@ class Topical(Broadcast, trio.abc.SendChannel[bytes]):
         self._special = bool(
             own.xpub_nodrop or own.invert_matching or own.conflate or own.last_values or own.xpub_manual_last_value
         )
-        """Options ask for more of a look than the hot path has."""
+        """Whether options are set that the hot path does not support."""
         self._subscriptions = Subscriptions(self._hand_out)
         self._may_wait = True
-        """No peer is in this process."""
+        """Whether messages may wait until the end of the tick: no peer is in this process."""
         self._waiting: list[Message] | None = None
-        """What was sent in this tick; None while it is quiet, and when nothing may wait."""
+        """The messages of this tick that wait; None after an idle tick, and when messages may not wait."""
         self._bulky_waits = False
-        """A large message is among what waits."""
+        """Whether a large message is among the waiting ones."""
         self._most_waiting = min(own.send_hwm or _MOST, _MOST)
         self._something_waits = trio.lowlevel.ParkingLot()
         self._hand_out_scope: trio.CancelScope | None = None
-        """That of the task which hands out, once there is one."""
+        """The scope of the task that hands out messages; None until it starts."""
 
     async def send(self, message: bytes) -> None:
-        """Send a message of one frame to all who have subscribed to what it begins with.
+        """Send a message of one frame to all peers that subscribe to a prefix of it.
 
-        Waits for nobody: a peer whose queue is full does not get it, which is counted and reported; with
-        ``xpub_nodrop`` it waits instead. A send is a checkpoint only at every 256th message. Raises TypeError for
-        anything but bytes and ``trio.ClosedResourceError``.
+        Does not wait for room: if the send queue of a peer is full, the message is dropped for that peer, counted and
+        reported. With ``xpub_nodrop``, waits for room instead. A send that need not wait is a checkpoint only once per
+        turn: 256 messages, or 1 MiB of messages of 8 KiB and more, where each peer's copy counts. Raises TypeError if
+        ``message`` is not bytes, and ``trio.ClosedResourceError`` when the socket is closed.
         """
         if not self._send_run or type(message) is not bytes:
             await self._send(message if type(message) is bytes else as_frame(message))
@@ -98,7 +100,7 @@ class Topical(Broadcast, trio.abc.SendChannel[bytes]):
             self._let_wait()
 
     async def send_multipart(self, frames: Iterable[Buffer]) -> None:
-        """Send a message of one or more frames to all who have subscribed to what its first begins with.
+        """Send a message of one or more frames to all peers that subscribe to a prefix of its first frame.
 
         Otherwise as `send`.
         """
@@ -116,23 +118,23 @@ class Topical(Broadcast, trio.abc.SendChannel[bytes]):
         self._give_or_let_wait(message)
 
     def send_nowait(self, message: bytes) -> None:
-        """As `send`; raises ``trio.WouldBlock`` where that would wait, which is only with ``xpub_nodrop``."""
+        """Send as `send` does. Raises ``trio.WouldBlock`` where `send` would wait: only with ``xpub_nodrop``."""
         self._check_open()
         self._send_at_once(as_frame(message))
 
     def send_multipart_nowait(self, frames: Iterable[Buffer]) -> None:
-        """As `send_multipart`; raises ``trio.WouldBlock`` where that would wait, which is only with ``xpub_nodrop``."""
+        """Send as `send_multipart` does. Raises ``trio.WouldBlock`` where it would wait: only with ``xpub_nodrop``."""
         self._check_open()
         self._send_at_once(as_message(frames))
 
     async def _send(self, message: Message, doing: str = "send") -> None:
         self._end_send_run()
         await super()._send(message, doing)
-        if not self._special and self._send_turn > 0:  # the rest of the turn needs no other look around
-            # To send a few bytes to many peers takes long as well: most messages are as large as the one before.
+        if not self._special and self._send_turn > 0:  # the rest of the turn is a run, which needs no checks
+            # Many peers make a run of small messages long, too. Assume that the next messages are as large as this one.
             copies = max(1, size_of(message) * self._peer_count)
             run = min(self._send_turn, self._most_waiting, max(1, _MOST_COPIED // copies))
-            self._sent += run - self._send_run  # the one before is another task's, which came meanwhile
+            self._sent += run - self._send_run  # another task may have been granted a run meanwhile
             self._send_run = run
             self._send_turn -= run
 
@@ -148,7 +150,7 @@ class Topical(Broadcast, trio.abc.SendChannel[bytes]):
     # -- handing out together ------------------------------------------------------------------------------
 
     def _give_or_let_wait(self, message: Message) -> None:
-        """Have ``message`` go to its recipients: together with others if it is not the first in this tick."""
+        """Deliver ``message``, or let it wait for the end of the tick if it is not the first message of the tick."""
         if self._waiting is None:
             self._deliver(message, self._subscriptions.recipients(first_frame(message)))
             if self._may_wait:
@@ -160,7 +162,7 @@ class Topical(Broadcast, trio.abc.SendChannel[bytes]):
             self._hand_out()
 
     def _let_wait(self) -> None:
-        """Have what is sent until others have had their turn go out together."""
+        """Let the next messages wait until the end of the tick."""
         self._waiting = []
         self._something_waits.unpark()
         if self._hand_out_scope is None:
@@ -175,7 +177,7 @@ class Topical(Broadcast, trio.abc.SendChannel[bytes]):
                 if self._waiting:
                     self._hand_out()
                     idle = False
-                elif idle:  # for a whole tick, in which every task had its turn
+                elif idle:  # no message in a whole tick
                     self._waiting = None
                     await self._something_waits.park()
                     idle = False
@@ -184,7 +186,7 @@ class Topical(Broadcast, trio.abc.SendChannel[bytes]):
                 await trio.lowlevel.checkpoint()
 
     def _hand_out(self) -> None:
-        """Give what waits to whom it is for, and have it written."""
+        """Queue the waiting messages for their recipients, and have them written."""
         if not self._waiting:
             return
         waiting, self._waiting = self._waiting, []
@@ -198,7 +200,7 @@ class Topical(Broadcast, trio.abc.SendChannel[bytes]):
                 pipe.write()
 
     def _by_recipients(self, messages: list[Message]) -> Iterator[tuple[Recipients, list[Message]]]:
-        """Return ``messages`` in order, those together that follow each other and are for the same peers."""
+        """Yield ``messages`` in order, in groups of successive messages for the same recipients."""
         recipients = self._subscriptions.recipients_of(messages)
         if recipients.count(recipients[0]) == len(recipients):
             yield recipients[0], messages
@@ -207,7 +209,7 @@ class Topical(Broadcast, trio.abc.SendChannel[bytes]):
             yield same, [message for _, message in pairs]
 
     def _extend(self, recipients: Recipients, messages: list[Message]) -> None:
-        """Queue for each of ``recipients`` as many of ``messages`` as there is room for."""
+        """Queue ``messages`` for each of ``recipients``, and count those without room as missed."""
         wires: list[Message] = []
         count = len(messages)
         bulky = self._bulky_waits
@@ -226,7 +228,7 @@ class Topical(Broadcast, trio.abc.SendChannel[bytes]):
             if fits == room:
                 self._full(pipe)
 
-    # -- what must see nothing wait ------------------------------------------------------------------------
+    # -- calls before which waiting messages are handed out ------------------------------------------------
 
     def _wait_no_more(self) -> None:
         self._hand_out()
@@ -261,7 +263,7 @@ class Topical(Broadcast, trio.abc.SendChannel[bytes]):
         self._waiting = None
 
     def statistics(self) -> Statistics:
-        """Return counters and queue lengths of this moment."""
-        if self._thread == get_ident():  # another may look, and touches nothing
+        """Return the current counters and queue lengths."""
+        if self._thread == get_ident():  # another thread may read the counters, but must change nothing
             self._hand_out()
         return super().statistics()

@@ -1,4 +1,4 @@
-"""How long is a turn? As many messages, or bytes of large ones, as one task may pass before the others are let run."""
+"""How long is a turn? 256 messages or 1 MiB, which one task may send or receive before other tasks run."""
 
 from __future__ import annotations
 
@@ -9,15 +9,18 @@ from ..pipe import UNIT, Lane
 from ..socket import Socket
 
 TURN = 256
-"""Messages of a turn."""
+"""The messages of a turn."""
 
 TURN_SIZE = TURN * UNIT
-"""Bytes of a turn, 1 MiB. Only large messages are counted: to look at the size of each would cost too much, and those
-that are not large have 2 MiB in a turn at most."""
+"""The bytes of a turn: 1 MiB.
+
+Only messages of 8 KiB and more are counted, because measuring every message would cost too much. 256 smaller messages
+have at most 2 MiB.
+"""
 
 
 class SendsInTurns(Socket):
-    """Let the others run once in so many sends, and grant a part of a turn as a run that needs no look around."""
+    """Let other tasks run after each turn of sends. A part of a turn can be a run: sends without checks."""
 
     def __init__(self, **options: Unpack[OptionArguments]) -> None:
         super().__init__(**options)
@@ -29,7 +32,7 @@ class SendsInTurns(Socket):
         self._send_run = 0
 
     def _spend(self, size: int, lane: Lane | None = None) -> None:
-        """Count the ``size`` bytes of a large message, which goes into ``lane``: the run or the turn gets shorter."""
+        """Subtract the ``size`` bytes of a large message, which goes into ``lane``, from the run or the turn."""
         if lane is not None:
             lane.bulky = True
         units = size // UNIT
@@ -40,5 +43,5 @@ class SendsInTurns(Socket):
 
     @property
     def _may_send_on(self) -> bool:
-        """The turn is not over: the next send does not let others run first."""
+        """Whether the turn goes on: the next send does not let other tasks run first."""
         return self._send_run > 0 or self._send_turn > 0

@@ -1,4 +1,4 @@
-"""XPUB and XSUB (RFC 29): PUB and SUB with the subscriptions in the program's hands."""
+"""How does a program handle subscriptions itself? By XPUB and XSUB (RFC 29), where subscriptions are messages."""
 
 from __future__ import annotations
 
@@ -17,40 +17,42 @@ from .fanout import FanOut
 from .pubsub import Publisher, Subscriber, requests_of
 
 _MOST_LEFT = 1000
-"""Peers that are gone whose requests wait to be received, at least; those of twice as many never do."""
+"""The requests of at least so many peers that are gone wait to be received, and of less than twice as many."""
 
 
 class XPub(Publisher, FairQueueMultipart, trio.abc.Channel[bytes]):
-    """As `Pub`, and receive the subscriptions: ``b"\\x01" + topic``, and ``b"\\x00" + topic`` when one ends.
+    """Send as `Pub` does, and receive subscriptions as messages.
 
-    Received is the first subscription to each topic and the end of the last, in the order in which they took effect;
-    with ``xpub_verbose``, ``xpub_verboser`` and ``xpub_manual`` more. What peers send otherwise is received as well.
-    When ``receive_hwm`` of a peer's messages wait to be received, its further ones wait to take effect.
+    ``b"\\x01" + topic`` announces the first subscription to a topic, and ``b"\\x00" + topic`` the end of the last one,
+    in the order in which they took effect. With ``xpub_verbose``, ``xpub_verboser`` or ``xpub_manual``, further
+    subscriptions are received too. Other messages of peers are received unchanged. While ``receive_hwm`` messages of a
+    peer wait to be received, further subscriptions of that peer do not take effect.
     """
 
     socket_type = "XPUB"
     _translates = True
     _eager = True
     _in_order = False
-    """What is received has its order already: the order in which it took effect."""
+    """Requests are received in the order in which they took effect, so connections need no further order."""
     _reads = False
 
     def __init__(self, **options: Unpack[OptionArguments]) -> None:
         super().__init__(**options)
         self._manual = self.options.xpub_manual or self.options.xpub_manual_last_value
         self._asked: dict[Pipe, dict[bytes, None]] = {}
-        """With ``xpub_manual``, the topics that each peer asked for, whatever it was given."""
+        """With ``xpub_manual``, the topics that each peer requested, whether or not the program subscribed the peer."""
         self._asking: Pipe | None = None
-        """Whose request was received last."""
+        """The peer whose request was received last."""
         self._left: dict[Pipe, None] = {}
-        """Peers that are gone, of whose requests nobody had received all: oldest first."""
+        """Peers that are gone and had unreceived requests when they left, oldest first."""
         self._favoured: Pipe | None = None
-        """Who alone is to get the next message."""
+        """The only peer that gets the next message, if set."""
 
     def subscribe(self, topic: bytes) -> None:
-        """With ``xpub_manual``: subscribe the peer whose request was received last to ``topic``.
+        """With ``xpub_manual``, subscribe the peer whose request was received last to ``topic``.
 
-        Does nothing when that peer has gone. Raises ValueError without ``xpub_manual``, and when nothing was received.
+        Does nothing if that peer is gone. Raises ValueError without ``xpub_manual``, and before the first request is
+        received.
         """
         pipe = self._answering("subscribe")
         topic = as_bytes(topic, "topic")
@@ -60,15 +62,18 @@ class XPub(Publisher, FairQueueMultipart, trio.abc.Channel[bytes]):
                 self._favoured = pipe
 
     def unsubscribe(self, topic: bytes) -> None:
-        """With ``xpub_manual``: undo what `subscribe` did for the peer whose request was received last."""
+        """With ``xpub_manual``, undo `subscribe` for the peer whose request was received last.
+
+        Raises ValueError as `subscribe` does.
+        """
         self._subscriptions.remove(self._answering("unsubscribe"), as_bytes(topic, "topic"))
 
     def _answering(self, what: str) -> Pipe:
         self._check_open()
         if not self._manual:
-            raise ValueError(f"{what}() on an XPub is for xpub_manual=True; without it, peers subscribe by themselves")
+            raise ValueError(f"{what}() on an XPub needs xpub_manual=True: otherwise peers subscribe themselves")
         if self._asking is None:
-            raise ValueError(f"{what}() answers a request: receive one first")
+            raise ValueError(f"{what}() applies to the peer of the last received request: receive a request first")
         return self._asking
 
     def _recipients(self, message: Message) -> Mapping[Pipe, None]:
@@ -81,13 +86,13 @@ class XPub(Publisher, FairQueueMultipart, trio.abc.Channel[bytes]):
         super()._give(message)
         self._favoured = None
 
-    # -- what is received ----------------------------------------------------------------------------------
+    # -- requests as messages ------------------------------------------------------------------------------
 
     def _show(self, pipe: Pipe, message: Message) -> None:
-        """Have ``message`` received after all that was shown before, from whichever peer.
+        """Receive ``message`` after all messages that were shown before, of all peers.
 
-        A pipe stands in the ring once for each of its messages: in turns, the end of a subscription would overtake the
-        beginning of another.
+        A pipe is in the ring once for each of its messages. If peers took turns, the end of one subscription could
+        overtake the start of another.
         """
         pipe.ready.append(message)
         self._readable.append(pipe)
@@ -105,14 +110,14 @@ class XPub(Publisher, FairQueueMultipart, trio.abc.Channel[bytes]):
         return message
 
     def _crowded(self) -> str:
-        return ""  # a program that receives no requests is no reason to turn subscribers away
+        return ""  # subscribers are accepted even if the program receives no requests
 
     def _arrived(self, pipe: Pipe) -> None:
         if not self._closing:
             self._fetch(pipe)
 
     def _fetch(self, pipe: Pipe) -> None:
-        """Heed what has come, unless the requests that nobody receives are too many."""
+        """Apply the messages in the inbox, until ``receive_hwm`` messages wait to be received."""
         inbox = pipe.inbox
         inbox.asleep = True
         while inbox and len(pipe.ready) < inbox.capacity:
@@ -148,7 +153,7 @@ class XPub(Publisher, FairQueueMultipart, trio.abc.Channel[bytes]):
 
     def _unsubscribe_all(self, pipe: Pipe) -> None:
         forgotten = self._subscriptions.forget(pipe)
-        if self._manual:  # what ends is what it asked for, not what it was given
+        if self._manual:  # the requests of the peer end, not the subscriptions that the program made
             forgotten = dict.fromkeys(self._asked.pop(pipe, ()), True)
         if self._favoured is pipe:
             self._favoured = None
@@ -157,14 +162,14 @@ class XPub(Publisher, FairQueueMultipart, trio.abc.Channel[bytes]):
                 if was_last or self.options.xpub_verboser:
                     self._show(pipe, b"\0" + topic)
             if pipe.ready and not pipe.connecting:
-                while self._left and not next(iter(self._left)).ready:  # all of its requests were received
+                while self._left and not next(iter(self._left)).ready:  # all requests of that peer were received
                     del self._left[next(iter(self._left))]
                 self._left[pipe] = None
                 if len(self._left) >= 2 * _MOST_LEFT:
                     self._drop_oldest()
 
     def _drop_oldest(self) -> None:
-        """Drop the requests of all but the latest peers that are gone: they have taken effect."""
+        """Drop the requests of the oldest peers that are gone. The requests have taken effect already."""
         left = [pipe for pipe in self._left if pipe.ready]
         drop, keep = left[:-_MOST_LEFT], left[-_MOST_LEFT:]
         self._left = dict.fromkeys(keep)
@@ -176,43 +181,44 @@ class XPub(Publisher, FairQueueMultipart, trio.abc.Channel[bytes]):
         self._readable.extend(readable)
 
     def _abandon(self, pipe: Pipe) -> None:
-        """Keep what was shown: it has taken effect."""
+        """Keep the messages that were shown: they have taken effect."""
 
 
 class XSub(Subscriber, FanOut, trio.abc.Channel[bytes]):
-    """As `Sub`, with subscriptions sent as messages: ``b"\\x01" + topic``, and ``b"\\x00" + topic`` to end one.
+    """Receive as `Sub` does, and send subscriptions as messages.
 
-    Any other message goes upstream: to each peer, also to one that is yet to be connected to, as long as there is room
-    in its queue. What is received is not filtered here.
+    ``b"\\x01" + topic`` subscribes, and ``b"\\x00" + topic`` unsubscribes. Other messages go to all peers with room in
+    their send queues, and wait for endpoints that are not connected yet. Received messages are not filtered here.
     """
 
     socket_type = "XSUB"
     fans_out = False
 
     async def send(self, message: bytes) -> None:
-        """Send a subscription, a cancellation or any other message to all peers.
+        """Send a subscription, an unsubscription or any other message to all peers.
 
-        Waits for nobody: a peer whose queue is full misses what is no subscription, which is counted and reported. A
-        send is a checkpoint only at every 256th message. Raises TypeError for anything but bytes, ValueError for a
-        topic of more than 1048566 bytes, and ``trio.ClosedResourceError``.
+        Does not wait for room: if the send queue of a peer is full, a message that is no subscription is dropped for
+        that peer, counted and reported. A send is a checkpoint only once per turn of 256 messages. Raises TypeError if
+        ``message`` is not bytes, ValueError if a topic has more than 1048566 bytes, and
+        ``trio.ClosedResourceError`` when the socket is closed.
         """
         self._check_open()
         await self._take_turn()
         self.send_nowait(message)
 
     async def send_multipart(self, frames: Iterable[Buffer]) -> None:
-        """As `send`, for a message of one or more frames; each that begins like a subscription is taken for one."""
+        """Send a message of one or more frames as `send` does. Each frame that begins like a subscription is one."""
         self._check_open()
         await self._take_turn()
         self.send_multipart_nowait(frames)
 
     def send_nowait(self, message: bytes) -> None:
-        """As `send`, which never waits for a peer."""
+        """Send as `send` does, without a checkpoint."""
         self._check_open()
         self._give(as_frame(message))
 
     def send_multipart_nowait(self, frames: Iterable[Buffer]) -> None:
-        """As `send_multipart`, which never waits for a peer."""
+        """Send as `send_multipart` does, without a checkpoint."""
         self._check_open()
         self._give(as_message(frames))
 

@@ -13,7 +13,7 @@ from ..conftest import next_event, until
 from ..protocols.wire import frame, opening
 from .raw import raw_peer
 
-TAKEN = "another peer is there with the routing id b'me'"
+TAKEN = "another peer has the routing id b'me'"
 
 
 @pytest.mark.parametrize("kind", [mq.Dealer, mq.Req])

@@ -186,8 +186,8 @@ def _warnings(caplog: pytest.LogCaptureFixture) -> list[str]:
 @pytest.mark.parametrize(
     ("receiver", "sender", "advice"),
     [
-        (mq.Sub, mq.Pub, "it has subscribed to nothing; call subscribe(topic)"),
-        (mq.Dish, mq.Radio, "it has joined no group; call join(group)"),
+        (mq.Sub, mq.Pub, "the socket has no subscription; call subscribe(topic)"),
+        (mq.Dish, mq.Radio, "the socket has joined no group; call join(group)"),
     ],
 )
 async def test_who_receives_and_has_asked_for_nothing_is_told_so_once(
@@ -267,4 +267,4 @@ async def test_requests_that_a_dealer_sends_without_an_empty_frame_are_said_once
         assert rep.statistics().dropped == {"requests without an empty frame before their body": 3}
     (warning,) = _warnings(caplog)
     assert warning.startswith("Rep dropped a message from ")
-    assert "a Dealer puts an empty frame before the body, as in send_multipart([b'', body])" in warning
+    assert "a Dealer must send an empty frame before the body: send_multipart([b'', body])" in warning

@@ -123,7 +123,7 @@ async def test_messages_of_several_frames_are_dropped_whole_and_counted(
         assert len(socket.statistics().peers) == 1
     (said,) = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
     assert said.startswith(f"{kind.__name__} dropped a message from ")
-    assert said.endswith("takes messages of one frame only; have the peer send all in one frame")
+    assert said.endswith("takes messages of one frame only; the peer must send each message in one frame")
 
 
 async def test_a_server_waits_while_the_queue_of_its_client_is_full(wire_endpoint: str, deadline: None) -> None:

@@ -298,7 +298,7 @@ async def test_a_second_peer_of_the_same_name_is_turned_away_and_comes_back_when
             async with router.monitor() as events:
                 second.connect(address)
                 refused = await next_event(events, mq.HandshakeFailed)
-            assert refused.reason == "another peer is there with the routing id b'name'"
+            assert refused.reason == "another peer has the routing id b'name'"
             await router.send_multipart([b"name", b"to the first"])
             assert await first.receive() == b"to the first"
             async with router.monitor() as events:

@@ -185,14 +185,14 @@ async def test_what_comes_before_an_object_that_is_no_message_is_sent(endpoint: 
 @pytest.mark.parametrize("message", [b"bytes", bytearray(b"array"), "text"])
 async def test_one_message_is_not_many(message: Any, deadline: None) -> None:
     async with mq.Push() as push:
-        with pytest.raises(TypeError, match=r"messages come as a list or an iterator, got .*: use send\(\) for one"):
+        with pytest.raises(TypeError, match=r"messages are a list or an iterator, got .*: use send\(\) for one"):
             await push.send_many(message)
 
 
 @pytest.mark.parametrize("most", [0, -1, 1.5, True, None])
 async def test_at_least_one_message_is_received(most: Any, deadline: None) -> None:
     async with mq.Pull() as pull:
-        with pytest.raises(ValueError, match=r"receive_many\(\) receives at least 1 message"):
+        with pytest.raises(ValueError, match=r"receive_many\(\) takes a limit of at least 1 message"):
             await pull.receive_many(most)
 
 

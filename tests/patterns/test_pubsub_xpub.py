@@ -346,10 +346,10 @@ async def test_manual_last_value_nobody_is_favoured_who_has_gone(endpoint: str, 
 
 async def test_manual_mistakes_are_named(deadline: None) -> None:
     async with mq.XPub() as xpub:
-        with pytest.raises(ValueError, match=r"subscribe\(\) on an XPub is for xpub_manual=True"):
+        with pytest.raises(ValueError, match=r"subscribe\(\) on an XPub needs xpub_manual=True"):
             xpub.subscribe(b"a")
     async with mq.XPub(xpub_manual=True) as xpub:
-        with pytest.raises(ValueError, match=r"unsubscribe\(\) answers a request: receive one first"):
+        with pytest.raises(ValueError, match=r"unsubscribe\(\) applies to the peer of the last received request"):
             xpub.unsubscribe(b"a")
     with pytest.raises(trio.ClosedResourceError):
         xpub.subscribe(b"a")

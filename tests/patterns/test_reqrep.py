@@ -99,20 +99,20 @@ async def test_rep_takes_requests_from_its_peers_in_turn(endpoint: str, deadline
 
 async def test_req_out_of_turn_says_what_comes_first(endpoint: str, deadline: None) -> None:
     async with married(mq.Rep(), mq.Req(), endpoint) as (rep, req):
-        with pytest.raises(mq.OutOfTurn, match="sent no request"):
+        with pytest.raises(mq.OutOfTurn, match="waits for no reply: call send"):
             await req.receive()
-        with pytest.raises(mq.OutOfTurn, match="sent no request"):
+        with pytest.raises(mq.OutOfTurn, match="waits for no reply: call send"):
             req.receive_nowait()
         await req.send(b"one")
-        with pytest.raises(mq.OutOfTurn, match="reply is to be received"):
+        with pytest.raises(mq.OutOfTurn, match="this Req waits for a reply"):
             await req.send(b"two")
-        with pytest.raises(mq.OutOfTurn, match="reply is to be received"):
+        with pytest.raises(mq.OutOfTurn, match="this Req waits for a reply"):
             req.send_multipart_nowait([b"two"])
         with pytest.raises(trio.WouldBlock):
             req.receive_nowait()
         await answer(rep)
         assert await req.receive_multipart() == [b"re", b"one"]
-        with pytest.raises(mq.OutOfTurn, match="sent no request"):
+        with pytest.raises(mq.OutOfTurn, match="waits for no reply: call send"):
             await req.receive()
         with pytest.raises(trio.WouldBlock):
             rep.receive_nowait()
@@ -120,20 +120,20 @@ async def test_req_out_of_turn_says_what_comes_first(endpoint: str, deadline: No
 
 async def test_rep_out_of_turn_says_what_comes_first(endpoint: str, deadline: None) -> None:
     async with married(mq.Rep(), mq.Req(), endpoint) as (rep, req):
-        with pytest.raises(mq.OutOfTurn, match="received no request"):
+        with pytest.raises(mq.OutOfTurn, match="no request to answer: call receive"):
             await rep.send(b"")
-        with pytest.raises(mq.OutOfTurn, match="received no request"):
+        with pytest.raises(mq.OutOfTurn, match="no request to answer: call receive"):
             rep.send_nowait(b"")
         await req.send(b"one")
         await rep.receive()
-        with pytest.raises(mq.OutOfTurn, match="send its reply"):
+        with pytest.raises(mq.OutOfTurn, match="must answer a request: call send"):
             await rep.receive()
-        with pytest.raises(mq.OutOfTurn, match="send its reply"):
+        with pytest.raises(mq.OutOfTurn, match="must answer a request: call send"):
             rep.receive_multipart_nowait()
-        with pytest.raises(mq.OutOfTurn, match="send its reply"):
+        with pytest.raises(mq.OutOfTurn, match="must answer a request: call send"):
             await rep.serve(echo)
         await rep.send(b"")
-        with pytest.raises(mq.OutOfTurn, match="received no request"):
+        with pytest.raises(mq.OutOfTurn, match="no request to answer: call receive"):
             await rep.send(b"")
 
 

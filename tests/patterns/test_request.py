@@ -408,7 +408,7 @@ async def test_a_reply_of_libzmqs_router_without_the_number_of_its_request_is_sa
         await until(lambda: req.statistics().dropped == {UNAWAITED: 3})
         nursery.cancel_scope.cancel()
     (said,) = said_of_numbers(caplog)
-    assert said.startswith("Req.request() waits for a reply with the number of its request")
+    assert said.startswith("Req.request() dropped a reply without the number of its request")
     assert "must send back all frames of a request up to the empty frame" in said
     assert "use send() and receive()" in said
 

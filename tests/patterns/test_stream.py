@@ -219,7 +219,7 @@ async def test_what_is_not_received_stops_its_sender(wire_endpoint: str, deadlin
 
 async def test_only_two_frames_can_be_sent(wire_endpoint: str) -> None:
     async with mq.Stream() as stream:
-        with pytest.raises(ValueError, match=r"two frames, \[routing_id, data\]; got 1"):
+        with pytest.raises(ValueError, match=r"two frames, \[routing_id, data\], got 1"):
             await stream.send(b"alone")
         with pytest.raises(ValueError, match="got 3"):
             await stream.send_multipart([b"1", b"2", b"3"])
