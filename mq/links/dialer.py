@@ -1,4 +1,4 @@
-"""How is an endpoint kept connected? Attempts with growing pauses, for as long as the socket wants it."""
+"""How is an endpoint kept connected? The dialer connects again, after growing pauses, until it is cancelled."""
 
 from __future__ import annotations
 
@@ -15,7 +15,10 @@ from .owner import Owner
 
 
 async def dial(owner: Owner, endpoint: Endpoint, pipe: Pipe) -> None:
-    """Connect ``pipe`` to ``endpoint`` again and again; return only when the options forbid to reconnect."""
+    """Connect ``pipe`` to ``endpoint``, again after each connection, until the dialer has nothing more to do.
+
+    Return when the options forbid another attempt, or when the pipe is to end in order and nothing waits to be sent.
+    """
     rounds = Rounds()
     backoff = Backoff(owner, pipe)
     notice = Notice(owner.warn)
@@ -33,7 +36,7 @@ async def dial(owner: Owner, endpoint: Endpoint, pipe: Pipe) -> None:
         elif isinstance(trouble, _NOBODY_LISTENS):
             end = "refused"
         elif trouble is not None and is_shortage(trouble):
-            notice.say(f"{pipe.endpoint} cannot be connected to for now: {reason_of(trouble)}")
+            notice.say(f"{pipe.endpoint}: cannot connect for now: {reason_of(trouble)}")
         if owner.options.gives_up_after(end) or (pipe.parting and not pipe.unsent):
             return
         delay = backoff.pause()
@@ -44,7 +47,7 @@ async def dial(owner: Owner, endpoint: Endpoint, pipe: Pipe) -> None:
 async def _connect(
     owner: Owner, endpoint: Endpoint, pipe: Pipe, rounds: Rounds
 ) -> tuple[Stream | None, BaseException | None]:
-    """Make one attempt. Return the stream, or None and the error, if it was one and not the time that ran out."""
+    """Make one attempt. Return the stream, or None and the error. After a timeout, the error is None too."""
     patience = owner.options.connect_timeout
     stream: Stream | None = None
     trouble: BaseException | None = None

@@ -1,6 +1,6 @@
-"""How does a connection end so that the peer loses nothing that it would take? Writing ends first.
+"""How does a connection end so that the peer gets all bytes? The link ends writing first, and closes last.
 
-If a TCP connection is closed while the peer still writes, be it only a PONG, the kernel answers with a reset and
+If a TCP connection is closed while the peer still writes, even only a PONG, the kernel answers with a reset and
 discards the bytes that it has not delivered yet. So an orderly end has three steps: flush, half-close, and read until
 the peer has taken all bytes and has closed too. The bytes that arrive meanwhile are discarded.
 """
@@ -18,10 +18,10 @@ from .writing import Writer
 _READ = 64 * 1024
 
 _POLL = 0.001, 0.1
-"""Seconds between two looks at the number of unacknowledged bytes: at first, and at most. No event tells of it."""
+"""Seconds between two looks at the number of unacknowledged bytes: at first, and at most. No event reports it."""
 
 _HEARD = 6
-"""Waits of patience at most for a peer that sends on and does not close.
+"""How many times its patience `drain` waits at most for a peer that goes on sending and does not close.
 
 nginx has the same factor: its lingering_timeout is 5 s, its lingering_time 30 s.
 """
@@ -29,10 +29,10 @@ nginx has the same factor: its lingering_timeout is 5 s, its lingering_time 30 s
 
 @trio.lowlevel.enable_ki_protection
 async def flush(stream: Stream, writer: Writer, half_open: bool) -> bool:
-    """Write all that is unsent, then half-close. Return False if the connection ended first.
+    """Write all unsent messages, then half-close. Return False if the connection ended first.
 
-    If it may be ``half_open``, a peer that has ended its own side still reads. There is no time limit: the caller
-    cancels.
+    If the connection may be ``half_open``, a peer that has ended its own side still reads. There is no time limit: the
+    caller cancels.
     """
     written = False
     async with trio.open_nursery() as nursery:
@@ -57,7 +57,7 @@ async def flush(stream: Stream, writer: Writer, half_open: bool) -> bool:
 async def drain(stream: Stream, patience: float, linger: float, progress: Callable[[], object]) -> None:
     """After the half-close, wait until the peer has taken all bytes and has closed, or the connection breaks.
 
-    A peer whose kernel has all bytes may be silent for ``patience`` seconds before it closes. While its kernel has not,
+    Once the peer's kernel has all bytes, the peer may be silent for ``patience`` seconds before it closes. Before that
     there is no time limit: the caller cancels when ``progress`` was not called for ``linger`` seconds.
     """
     sink = _Sink(stream)
@@ -84,7 +84,7 @@ async def drain(stream: Stream, patience: float, linger: float, progress: Callab
 
 
 class _Sink:
-    """Discards the bytes that ``stream`` brings."""
+    """Reads and discards the bytes of ``stream``."""
 
     def __init__(self, stream: Stream) -> None:
         self._stream = stream
@@ -97,14 +97,14 @@ class _Sink:
         return self.ended or self.broken
 
     async def wait(self) -> None:
-        """Wait until something may be there; for ever after the end."""
+        """Wait until there may be bytes to read. After the end, wait for ever."""
         if self.over:
             await trio.sleep_forever()
-        with suppress(trio.ClosedResourceError):  # somebody stirred all who wait for the stream
+        with suppress(trio.ClosedResourceError):  # Stream.stir() ended the wait
             await self._stream.wait_readable()
 
     def read(self) -> bool:
-        """Read once, without waiting; return whether bytes were there."""
+        """Read once, without waiting. Return whether there were bytes."""
         if self.over:
             return False
         try:

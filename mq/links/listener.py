@@ -1,4 +1,4 @@
-"""How are connections accepted? One task per listener, and one session per connection."""
+"""How are connections accepted? One task per endpoint accepts them, and each connection gets a session of its own."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from .notice import Notice
 from .owner import Owner
 
 _BREATH = 0.1
-"""Seconds to wait when accepting fails, at first: what is short is not there again at once."""
+"""Seconds to wait after the first failure to accept: a shortage does not end at once."""
 
 _LONGEST_BREATH = 1.0
-"""The same after several failures in a row. For so long a client may be kept waiting in vain."""
+"""Seconds to wait at most, after several failures in a row. A client may wait this long after the shortage ends."""
 
 
 async def listen(owner: Owner, listener: Listener) -> None:
-    """Accept connections until cancelled or until ``listener`` is closed; then hold those that there are."""
+    """Accept connections until cancelled. After ``listener`` is closed, wait until the accepted connections end."""
     endpoint = listener.endpoint
     door = _Door(owner, endpoint)
     async with trio.open_nursery() as nursery:
@@ -39,7 +39,7 @@ async def listen(owner: Owner, listener: Listener) -> None:
 
 
 class _Door:
-    """Waits when accepting fails. A trouble that lasts is reported once, and said once in the log."""
+    """Waits after a failure to accept. A failure that lasts causes one event, and one line in the log."""
 
     def __init__(self, owner: Owner, endpoint: str) -> None:
         self._owner = owner
@@ -54,7 +54,7 @@ class _Door:
             self._reason = reason
             self._owner.report(AcceptFailed(endpoint=self._endpoint, reason=reason))
         if is_shortage(error):
-            self._notice.say(f"{self._endpoint} accepts nobody for now, and clients are kept waiting: {reason}")
+            self._notice.say(f"{self._endpoint}: cannot accept connections for now, so clients wait: {reason}")
         await trio.sleep(self._breath)
         self._breath = min(self._breath * 2, _LONGEST_BREATH)
 
@@ -65,9 +65,9 @@ class _Door:
 
 
 async def _wait_for_room(owner: Owner, endpoint: str) -> None:
-    """Wait while the socket wants nobody else: the kernel keeps them for us, and in the end turns them away."""
+    """Wait while the socket takes no more peers. The kernel queues connections, and later refuses them."""
     reason = owner.crowded()
     if reason:
         owner.report(AcceptFailed(endpoint=endpoint, reason=reason))
-        while owner.crowded():  # noqa: ASYNC110 - what is received says nothing to listeners
+        while owner.crowded():  # noqa: ASYNC110 - no event tells a listener that messages were received
             await trio.sleep(_BREATH)

@@ -1,8 +1,8 @@
-"""When does a receiver look for what comes, before it waits in Trio? When a look is likely to spare the wait.
+"""When does a receiver look for bytes before it waits in Trio? When the look is likely to save the wait.
 
-To look whether bytes are there already costs next to nothing. In a dialogue the reply is about to come, so the receiver
-looks for as long as a wait through Trio takes. It sleeps in the kernel for most of that time, and no other task of its
-run has a turn. That is for runs in which other tasks are runnable; a task that is alone blocks in `Stream.block`.
+A look that does not wait costs very little. In a dialogue the reply is about to arrive, so the receiver looks for as
+long as a wait through Trio takes. It sleeps in the kernel for most of that time, and no other task of its run can run.
+Looks are for runs in which other tasks are runnable. A task that is alone blocks in `Stream.block` instead.
 """
 
 from __future__ import annotations
@@ -10,30 +10,30 @@ from __future__ import annotations
 from ..transports import Stream
 
 _GLANCE = 100e-6
-"""Seconds of a look: about as long as a wait through Trio takes."""
+"""Seconds that a look lasts at most: about as long as a wait through Trio takes."""
 
 _LOOKS = 8
-"""Looks in a row, at most."""
+"""Looks in a row, at most. Then other tasks get a turn."""
 
 _WAITS = 255
-"""Waits between two looks, at most, when nothing comes in time."""
+"""Waits between two looks, at most, when looks find nothing."""
 
 
 class Looker:
-    """Looks at ``stream``, as long as that pays."""
+    """Looks for bytes in ``stream``, and looks less often after looks that found nothing."""
 
     def __init__(self, stream: Stream) -> None:
         self._stream = stream
         self._left = _LOOKS
-        """How often one may look on before one waits; below 0, how many waits come first."""
+        """How many looks may follow before the next wait. Below 0: how many waits come before the next look."""
         self._in_vain = 0
-        """Waits after the last look, which saw nothing."""
+        """How many waits followed the last look that found nothing."""
 
     def look(self, *, in_dialogue: bool) -> bool:
-        """Return whether something is there, or in a dialogue comes at once."""
+        """Return whether bytes can be read now. In a dialogue, wait for them for up to `_GLANCE` seconds."""
         if not in_dialogue:
             return self._stream.look(0)
-        if self._left <= 0:  # others want their turn, or it has been in vain too often
+        if self._left <= 0:  # it is the turn of other tasks, or too many looks found nothing
             self._left += 1
             if self._left > 0:
                 self._left = _LOOKS

@@ -1,4 +1,4 @@
-"""What does the log say of a trouble that lasts? One line when it begins, and nothing more until it is over."""
+"""How often does the log report a trouble that lasts? Once when the trouble begins, and not again until it is over."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from collections.abc import Callable
 import trio
 
 _QUIET = 60.0
-"""Seconds in which a trouble that comes and goes is said once."""
+"""Seconds in which a trouble that comes and goes is logged once."""
 
 
 class Notice:
-    """Says one trouble of one endpoint with ``warn``."""
+    """Logs one kind of trouble of one endpoint with ``warn``."""
 
     def __init__(self, warn: Callable[[str], None]) -> None:
         self._warn = warn
@@ -20,7 +20,7 @@ class Notice:
         self._said_at = -math.inf
 
     def say(self, text: str) -> bool:
-        """The trouble is there. Return whether it has just begun."""
+        """Note that the trouble is present, and log ``text`` if it is due. Return whether the trouble just began."""
         begins, self._on = not self._on, True
         now = trio.current_time()
         if begins and now - self._said_at >= _QUIET:
@@ -29,5 +29,5 @@ class Notice:
         return begins
 
     def over(self) -> None:
-        """The trouble has passed."""
+        """Note that the trouble is over."""
         self._on = False

@@ -1,4 +1,4 @@
-"""What does a link ask of the socket that it belongs to? Data and callables, handed down."""
+"""What does a link need from its socket? Data and callables, which the socket passes to its links."""
 
 from __future__ import annotations
 
@@ -13,41 +13,44 @@ from ..pipe import Lane, Pipe
 
 
 class MakePipe(Protocol):
-    """Return a new pipe for an endpoint; ``lanes`` are its outbox and inbox, if they are another socket's."""
+    """Return a new pipe for an endpoint. ``lanes`` are its outbox and inbox, if they belong to another socket."""
 
     def __call__(self, endpoint: str, connecting: bool, lanes: tuple[Lane, Lane] | None = None) -> Pipe: ...
 
 
 @frozen
 class Owner:
-    """A socket, as its links see it."""
+    """The part of a socket that its links use."""
 
     socket_type: str
     fans_out: bool
-    """Where it can be, what is in an outbox is encoded already."""
+    """The socket sends a message to many peers, and encodes it once for all peers that accept that encoding."""
     chooses: bool
-    """It may refuse a peer for who it says it is."""
+    """The socket may refuse a peer because of its routing id, or because another peer is connected."""
     exact: bool
-    """Peers get from it what they have asked for and nothing else."""
+    """The socket sends to a peer only messages that match the peer's subscriptions."""
     options: Options
     make_pipe: MakePipe
     arrived: Callable[[Pipe], None]
-    """The inbox of a pipe that had nothing to receive has something."""
+    """Called when messages arrive in the inbox of a pipe while its receiver is asleep."""
     writable: Callable[[Pipe], None]
-    """The outbox of a pipe that was full has room."""
+    """Called when the outbox of a pipe was full and has room again."""
     refuse: Callable[[Pipe], str | None]
-    """Return why this peer cannot be taken, or None when it can."""
+    """Return why the socket refuses this peer, or None if the socket takes it."""
     connected: Callable[[Pipe], None]
-    """Messages can flow."""
+    """Called when a pipe has a connection that can carry messages."""
     lost: Callable[[Pipe, str], None]
-    """They no longer can, for this reason. A connecting pipe stays for the next connection."""
+    """Called with the reason when a pipe has lost its connection. A connecting pipe remains for the next connection."""
     unacknowledged: Callable[[Pipe, int, str], None]
-    """An orderly end left so many written bytes without an acknowledgement of the peer's side, for this reason."""
+    """Called after an orderly end, with the number of bytes that the peer's side did not acknowledge, and the reason.
+
+    The number may be 0 or less.
+    """
     abandon: Callable[[Pipe], None]
-    """What is in the pipe's inbox is not to be received here."""
+    """Called when this socket must not receive the messages in the inbox of a pipe."""
     crowded: Callable[[], str]
-    """Return why no more peers can be taken for now, or "" when they can."""
+    """Return why the socket takes no more peers for now, or "" if it takes more."""
     report: Callable[[Event], None]
-    """Tell monitors."""
+    """Send an event to the monitors."""
     warn: Callable[[str], None]
-    """Say in the log what a user may have to see to."""
+    """Log a warning that may need an action of the user."""

@@ -1,4 +1,4 @@
-"""Where does one task wait until another says go? A seat: the cheapest way for exactly one."""
+"""Where does one task wait until another task wakes it? In a seat, the cheapest way for exactly one waiting task."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import trio
 
 
 class Seat:
-    """A place for one task to wait in. ``wake()`` when nobody sits there does nothing."""
+    """A place where one task waits. ``wake()`` does nothing if no task waits."""
 
     __slots__ = ("_task",)
 
@@ -19,7 +19,7 @@ class Seat:
         await trio.lowlevel.wait_task_rescheduled(self._abort)
 
     def wake(self) -> None:
-        """Let the task go on, at the next tick."""
+        """Have the waiting task run on, at the next tick."""
         task, self._task = self._task, None
         if task is not None:
             trio.lowlevel.reschedule(task)

@@ -61,7 +61,7 @@ async def test_a_listener_without_descriptors_takes_its_clients_when_there_are_s
         for stream in streams:
             stream.close()
     (line,) = said(caplog)
-    assert line.startswith(f"Router: {address} accepts nobody for now, and clients are kept waiting: ")
+    assert line.startswith(f"Router: {address}: cannot accept connections for now, so clients wait: ")
     assert "ulimit -n" in line
 
 
@@ -77,7 +77,7 @@ async def test_a_connecter_without_descriptors_connects_when_there_are_some(
         await push.send(b"late")
         assert await pull.receive() == b"late"
     (line,) = said(caplog)
-    assert line.startswith(f"Push: {address} cannot be connected to for now: ")
+    assert line.startswith(f"Push: {address}: cannot connect for now: ")
     assert "ulimit -n" in line
 
 
