@@ -150,4 +150,5 @@ def pack_here(value: object) -> list[bytes]:
 
 
 def unpack(payload: list[bytes]) -> Any:
-    return pickle.loads(payload[0], buffers=payload[1:])
+    """Load a value. Its buffers are its own: an array can be written to where the one that was sent could."""
+    return pickle.loads(payload[0], buffers=[bytearray(frame) for frame in payload[1:]])

@@ -1,5 +1,7 @@
 """Calls, casts and streams, in every place."""
 
+import pickle
+
 import pytest
 import trio
 
@@ -187,3 +189,30 @@ async def test_a_concurrent_method_may_be_called_back(place):
         diary = await root.start(Diary, place="task")
         gate = await root.start(Gate, diary, place=place)
         assert await gate.ask_back(gate) == "pong"
+
+
+class Array:
+    """Travels as arrays do: its buffer apart from the pickle."""
+
+    def __init__(self, buffer):
+        self.view = memoryview(buffer)
+
+    def __reduce_ex__(self, protocol):
+        return Array, (pickle.PickleBuffer(self.view),)
+
+
+class Doubler(actors.Actor):
+    async def double(self, array):
+        for at, value in enumerate(array.view):
+            array.view[at] = 2 * value
+        return array
+
+
+async def test_an_array_arrives_writable_and_as_a_copy(place):
+    async with actors.open_supervisor() as root:
+        doubler = await root.start(Doubler, place=place)
+        mine = Array(bytearray(range(100)))
+        theirs = await doubler.double(mine)
+        assert bytes(mine.view) == bytes(range(100))
+        assert bytes(theirs.view) == bytes(range(0, 200, 2))
+        theirs.view[0] = 1
