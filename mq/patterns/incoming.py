@@ -218,7 +218,7 @@ class Receiver(Socket):
 
     @property
     def _may_receive_on(self) -> bool:
-        """The turn is not over: the next receive does not let others run first."""
+        """Whether the turn goes on: the next receive does not let other tasks run first."""
         return self._receive_turn > 0 or length_hint(self._rest_of_run) > 0
 
     def _end_run(self) -> None:

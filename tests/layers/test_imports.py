@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -125,6 +126,14 @@ def test_every_module_of_mq_has_a_room(module: str) -> None:
         room_of(module)
     except KeyError:
         pytest.fail(f"{module} is in no room: choose one, and say so in FILES or FOLDERS")
+
+
+def test_the_map_of_rooms_names_every_module_of_mq() -> None:
+    rooms = (HOMES["mq"].parent / "CONTRIBUTING.md").read_text().partition("\n`actors/` has rooms")[0]
+    lines = "\n".join(rooms.split("```")[1::2]).splitlines()
+    named = {name for line in lines for name in re.findall(r"\w+", line.partition("  ")[0])}
+    missing = [module for module in MQ if not module.endswith("_") and module.split(".")[-1] not in named]
+    assert not missing, "add them to the map in CONTRIBUTING.md"
 
 
 @pytest.mark.parametrize("module", MQ)
