@@ -1,6 +1,6 @@
-"""How do bytes in the kernel become messages in an inbox? One read at a time, each as large as the last ones suggest.
+"""How do bytes in the kernel become messages in an inbox? Read by read; the size of a read follows from earlier reads.
 
-No function here waits. Which task reads, and when, is for the `Reader`.
+No function here waits. The `Reader` decides which task reads, and when.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from .writing import Writer
 _SMALL_READ = 64 * 1024
 
 _MUCH = 16 * 1024
-"""Bytes of a read that take a while to decode."""
+"""Bytes from which on a read is large: its messages take long to decode."""
 
 _BRIEF = 4096
 """Bytes of a brief read, at most."""
@@ -25,8 +25,9 @@ _BRIEF = 4096
 _DIALOGUE = 4
 """Brief reads in a row that make a dialogue."""
 
-# glibc asks the system for each large block anew, which costs more than to receive into the block, until glibc has seen
-# a larger block freed. From then on glibc keeps such blocks. This block is never touched, so it takes no memory.
+# glibc asks the system for each large block anew until the program has freed a larger block. Such a request costs more
+# than to receive into the block. After that free, glibc keeps large blocks. No page of this block is touched, so it
+# takes no memory.
 bytearray(8 * 1024 * 1024)
 
 
@@ -35,39 +36,39 @@ class Intake:
 
     def __init__(self, stream: Stream, connection: Conversation, pipe: Pipe, writer: Writer, limit: int) -> None:
         self.heard = 1
-        """Goes up with each read that brings bytes, and when reading begins again: silence before meant nothing."""
+        """Increases with each read that brings bytes, and when reading resumes: silence in a pause proves nothing."""
         self.asked: Callable[[], object] = nobody
-        """Called when the peer wants an answer. With a PING, the peer may have told its time to live."""
+        """Called when the connection has an answer for the peer. A PING of the peer may have given a TTL."""
         self._stream = stream
         self._connection = connection
         self._pipe = pipe
         self._writer = writer
         self._backlog: list[Message] = []
-        """Messages for which the inbox had no room. While there are any, nothing is read."""
+        """Messages for which the inbox had no room. While there are any, the connection is not read."""
         self._reason = ""
-        """Why nothing more comes, once nothing does."""
+        """Why the connection ended, or ""."""
         self._limit = limit
         """Bytes to ask the kernel for, at most."""
         self._least = min(_SMALL_READ, limit)
         self._size = self._least
         """Bytes to ask the kernel for next. A large buffer takes time to make, even if little of it is used."""
         self._much = False
-        """The last read brought much."""
+        """The last read was large."""
         self._brief = 0
         """Brief reads in a row."""
         self._more = False
         """The last read gave a reason to read again without a wait."""
         self._guard = False
-        """Receivers read, and ask for the backlog by themselves."""
+        """Receivers read the connection and take messages from the backlog. The reader task stands guard."""
 
     @property
     def stalled(self) -> bool:
-        """Nothing is read, because too many messages wait to be received. Silence means nothing then."""
+        """The connection is not read, because too many messages wait to be received. Silence proves nothing then."""
         return bool(self._backlog) or self._pipe.inbox.stalled
 
     @property
     def _in_dialogue(self) -> bool:
-        """The peer speaks in turns."""
+        """The last `_DIALOGUE` reads were brief, as in an exchange of requests and replies."""
         return self._brief >= _DIALOGUE
 
     def _receive(self) -> list[Message]:
@@ -76,7 +77,7 @@ class Intake:
         self._more = False
         data = b""
         try:
-            # A large frame may begin in a brief read: then the next read is an ordinary one too.
+            # If a large frame begins in a brief read, the next read is an ordinary one too.
             space = None if self._brief else connection.space
             if space is None:
                 data = self._stream.read_nowait(self._size)
@@ -105,7 +106,7 @@ class Intake:
             self._reason = reason_of(error)
         if connection.output:
             self._answer()
-        if len(messages) <= 1 and pipe.outbox.asleep:  # a step of a dialogue; answers to more messages go out together
+        if len(messages) <= 1 and pipe.outbox.asleep:  # the next sender writes its message itself: see `Writer`
             pipe.outbox.wake = pipe.write
         if messages and (space is not None or count >= BULKY * len(messages)):
             pipe.inbox.bulky = True
@@ -118,7 +119,7 @@ class Intake:
         self.asked()
 
     def _adapt(self, count: int, *, in_a_large_frame: bool) -> None:
-        """Learn from a read of ``count`` bytes how to read next."""
+        """Choose the size and the kind of the next read after a read of ``count`` bytes."""
         size = self._size
         # While a large frame comes, its sender fills the kernel buffer as fast as this side empties it.
         self._more = in_a_large_frame or count == size
@@ -135,7 +136,7 @@ class Intake:
             self._deliver()
 
     def _put(self, count: int) -> None:
-        """Translate the first ``count`` messages of the backlog for the pattern, and put them into the inbox."""
+        """Translate the first ``count`` messages of the backlog for the pattern, and put the results into the inbox."""
         some = self._backlog
         if count < len(some):
             some = some[:count]
@@ -148,7 +149,7 @@ class Intake:
         self._pipe.inbox.extend(some)
 
     def _leave_all(self) -> None:
-        """Put the whole backlog into the inbox, whether or not there is room: the link ends."""
+        """Put the whole backlog into the inbox, even if there is no room: the link ends."""
         inbox = self._pipe.inbox
         self._put(len(self._backlog))
         inbox.stalled = False
@@ -156,7 +157,7 @@ class Intake:
             inbox.wake()
 
     def _deliver(self) -> None:
-        """Put as much of the backlog into the inbox as there is room for."""
+        """Put as many messages of the backlog into the inbox as there is room for."""
         inbox = self._pipe.inbox
         while self._backlog:
             room = inbox.limit - len(inbox)

@@ -4,7 +4,7 @@ A task that waits in receive() for its only peer reads the connection itself, so
 a task switch. The task will most likely come back for the next message. So the reader task does not watch the
 connection meanwhile, but stands guard: it sleeps for a moment, and watches the connection if no receiver came back.
 
-The reader task reads ahead of receivers and takes processor time from them. So it pauses while plenty of messages wait.
+The reader task reads ahead of receivers, which takes processor time from them. So it pauses while many messages wait.
 """
 
 from __future__ import annotations
@@ -28,19 +28,19 @@ _GUARD = 0.01, 0.15
 """Seconds without a receiver before the reader task watches the connection: at least, and at most."""
 
 _RETURNING = 0.04
-"""The same at most, while receivers come back: each look of the guard is a turn of the scheduler in their dialogue."""
+"""The same maximum while receivers come back. Each look of the guard costs their dialogue a turn of the scheduler."""
 
 _PLENTY = 1000
-"""Messages that keep a receiver busy for a while."""
+"""Messages in the inbox above which the reader task pauses after a large read."""
 
 _PAUSE = 0.001, 0.15
-"""Seconds between two reads of much while plenty of messages wait: at least, and at most."""
+"""Seconds between two large reads while more than `_PLENTY` messages wait: at least, and at most."""
 
 _TURNS_OWED = 2
 """Turns of the other tasks after a read that blocked the thread. In one turn, Trio may run them before or after us."""
 
 _PINGED = 0.03
-"""Seconds of both at most for a peer that sends PINGs. The peer does not tell how soon it needs the answer."""
+"""The maximum of both in seconds for a peer that sends PINGs. A PING does not say how soon the peer needs the PONG."""
 
 
 @frozen
@@ -49,7 +49,7 @@ class Early:
 
     messages: list[Message]
     fault: str = ""
-    """The fault in the bytes behind the messages."""
+    """The protocol error in the bytes after the messages, or ""."""
 
 
 class Reader(Intake):
@@ -62,16 +62,18 @@ class Reader(Intake):
         self._recalled = False
         """That receiver has to leave the next read to the reader task."""
         self._turns_owed = 0
-        """Turns that the other tasks get before a receiver looks on: reads that block the thread leave them none."""
+        """Turns that other tasks get before a receiver looks again. They get none while a read blocks the thread."""
         self._away = Patience(*_GUARD)
+        """How long the guard sleeps."""
         self._ahead = Patience(*_PAUSE)
+        """How long the reader task pauses while many messages wait."""
         self._alarm = trio.CancelScope()
-        """Ends the guard's sleep. Its deadline is infinite once it has passed while a receiver waits."""
+        """Ends the guard's sleep. If the deadline passes while a receiver waits, the deadline becomes infinite."""
         self._looker = Looker(stream)
         self._seat = Seat()
 
     async def run(self, early: Early) -> str:
-        """Read until the connection ends, and return why it did."""
+        """Read until the connection ends. Return why it ended."""
         pipe = self._pipe
         pipe.inbox.resume = self._seat.wake
         pipe.inbox.reopen_at(_PLENTY // 2)
@@ -110,7 +112,7 @@ class Reader(Intake):
             self._leave_to_us()
 
     def end(self, reason: str) -> None:
-        """Have `run` return ``reason`` at once. Messages of the backlog can be received all the same."""
+        """Have `run` return ``reason`` at once. The messages of the backlog can still be received."""
         self._reason = self._reason or reason
         self._guard = False
         self._leave_all()
@@ -137,7 +139,7 @@ class Reader(Intake):
             pipe.offer()
 
     async def _stand_guard(self) -> None:
-        """Sleep while receivers read. Watch the connection again when none has come back for a while."""
+        """Sleep while receivers read. If no receiver has come back when the sleep ends, watch the connection again."""
         alarm = self._alarm = trio.CancelScope()
         if not self._attended:
             self._pipe.read = self._read
@@ -155,7 +157,7 @@ class Reader(Intake):
             self._leave_to_us()
 
     def _set_alarm(self) -> None:
-        """Have the guard look, after a while, whether receivers have come back. To set the deadline wakes no task."""
+        """Set the time at which the guard looks whether receivers have come back. This wakes no task."""
         self._alarm.deadline = trio.current_time() + self._away.begin()
 
     def _leave_to_us(self) -> None:
@@ -172,10 +174,10 @@ class Reader(Intake):
             self._deliver()
 
     async def _is_time_to_read_ahead(self) -> bool:
-        """Read nothing for a while. Return whether plenty of messages wait even then.
+        """Pause. Return whether many messages still wait when the pause ends.
 
-        To read ahead takes time from the tasks that receive, so further messages wait as bytes in the kernel. If the
-        thread has time to spare, they are read soon, as far as the inbox has room.
+        Reading ahead takes processor time from the tasks that receive, so further messages wait in the kernel buffer.
+        If the thread has time to spare, the pause is short, and the reader task reads as far as the inbox has room.
         """
         inbox = self._pipe.inbox
         while True:
@@ -192,7 +194,7 @@ class Reader(Intake):
                 return True
 
     def _leave_to_receiver(self) -> bool:
-        """Leave the next read to the receiver, if a single receiver wants it. Return whether that is so."""
+        """Leave the next read to the receiver if exactly one receiver wants it. Return whether it does."""
         self._guard = self._pipe.wanted and not self._reason
         self._pipe.wanted = False
         return self._guard
@@ -200,7 +202,7 @@ class Reader(Intake):
     # -- the task of a receiver ----------------------------------------------------------------------------
 
     async def _read(self) -> bool:
-        """Read the connection, and wait for bytes if need be. Stands in `Pipe.read`."""
+        """Read the connection, and wait for bytes if there are none. `Pipe.read` calls this method."""
         pipe = self._pipe
         pipe.read = None
         self._attended = True
@@ -233,7 +235,7 @@ class Reader(Intake):
 
     @trio.lowlevel.enable_ki_protection
     def _take(self) -> Message | None:
-        """Stands in `Pipe.take`."""
+        """In a dialogue, block until bytes arrive, and read them. `Pipe.take` calls this method."""
         if not self._in_dialogue or self._more or self._backlog or not self._stream.block():
             return None
         self._turns_owed = _TURNS_OWED
@@ -245,7 +247,7 @@ class Reader(Intake):
 
     @trio.lowlevel.enable_ki_protection
     def _hear(self) -> bool:
-        """Stands in `Pipe.hear`."""
+        """In a dialogue, block until bytes arrive, and read them into the inbox. `Pipe.hear` calls this method."""
         if not self._in_dialogue or self._more or self._backlog or not self._stream.block():
             return False
         self._turns_owed = _TURNS_OWED

@@ -1,4 +1,7 @@
-"""What happens on a connection, from its first byte to its last? What dialer and listener share."""
+"""What happens on a connection, from its first byte to its last? A handshake, messages, and an orderly end.
+
+The dialer and the listener share this code.
+"""
 
 from __future__ import annotations
 
@@ -17,10 +20,10 @@ from .stream import StreamLink, handshake
 
 @trio.lowlevel.enable_ki_protection
 async def hold(owner: Owner, endpoint: str, stream: Stream, pipe: Pipe | None = None) -> tuple[bool, str]:
-    """Shake hands on ``stream`` and carry messages until the connection ends.
+    """Make the handshake on ``stream``, and carry messages until the connection ends.
 
-    Return whether the handshake was completed, and why the connection ended. ``pipe`` is that of a connecting endpoint;
-    an accepted connection gets its own.
+    Return whether the handshake was completed, and why the connection ended. A connecting endpoint passes its ``pipe``.
+    An accepted connection gets a new one.
     """
     completed = False
     try:
@@ -58,12 +61,12 @@ def _begin(owner: Owner, *, accepted: bool) -> Conversation:
 async def _meet(
     owner: Owner, endpoint: str, stream: Stream, connection: Conversation, pipe: Pipe, early: Early
 ) -> str:
-    """Carry messages, after the handshake, until the connection ends; return why it did."""
+    """After the handshake, carry messages until the connection ends. Return why it ended."""
     peer = connection.peer
     assert peer is not None
     pipe.peer = stream.peer
     if not pipe.connecting:
-        pipe.origin = pipe.identity or stream.peer.rpartition(":")[0] or stream.peer  # without the port of tcp
+        pipe.origin = pipe.identity or stream.peer.rpartition(":")[0] or stream.peer  # without the TCP port
     pipe.trusted = peer.exact
     pipe.wired = owner.fans_out and connection.share()
     owner.report(
@@ -88,7 +91,7 @@ async def _meet(
 
 
 async def _carry(owner: Owner, stream: Stream, link: StreamLink, pipe: Pipe, early: Early) -> str:
-    """Carry messages until the connection ends, and return why it did. If it ends in order, also flush and drain."""
+    """Carry messages until the connection ends. If it ends in order, also flush and drain. Return why it ended."""
     reason = "the socket closed"
     begun = flushed = False
     half_written = 0
@@ -113,14 +116,15 @@ async def _carry(owner: Owner, stream: Stream, link: StreamLink, pipe: Pipe, ear
                 await link.drain()
     finally:
         pipe.held, pipe.hang_up = False, ignored
-        # For a process, the kernel counts its own overhead too, so that half a message cannot be told from a whole one.
+        # If acknowledgements come from the process, the count includes overhead of the kernel. After a flush that
+        # failed, the bytes of an incomplete message could not be subtracted from that count.
         if begun and (flushed or not stream.acknowledges_for_process):
             owner.unacknowledged(pipe, (stream.unacknowledged() or 0) - half_written, "the connection broke")
     return reason
 
 
 async def _run(owner: Owner, link: StreamLink, pipe: Pipe, early: Early) -> str:
-    """Run the tasks of a connection, and return why it ended. A shortage in one of them costs this connection only."""
+    """Run the tasks of a connection. A shortage in a task ends only this connection. Return why it ended."""
     reason = ""
     try:
         async with trio.open_nursery() as nursery:
@@ -133,12 +137,12 @@ async def _run(owner: Owner, link: StreamLink, pipe: Pipe, early: Early) -> str:
 
 
 _SEND_REQUESTS = ("SUB", "DISH")
-"""Types that send nothing but what they want to receive, which nobody misses once the connection has ended."""
+"""Types that send only subscriptions or groups. No peer needs them after the connection has ended."""
 
 
 async def _agree(owner: Owner, stream: Stream, connection: Conversation, pipe: Pipe) -> Early | str:
-    """Shake hands. Return what came in the same bytes as the end of that, or why it failed."""
-    # Before we say that we are ready: a peer that believes itself connected would send, and lose what it sent.
+    """Make the handshake. Return the messages that came with its last bytes, or the reason why it failed."""
+    # Refuse before READY is sent: a peer that has received READY would send messages, and lose them.
     refusal = owner.refuse(pipe)
     if refusal:
         return refusal
@@ -155,7 +159,7 @@ async def _agree(owner: Owner, stream: Stream, connection: Conversation, pipe: P
         return f"no complete handshake within {patience:g} s: {connection.unfinished}"
     pipe.identity = peer.identity
     refusal = owner.refuse(pipe)
-    if refusal:  # without a word: after an ERROR, libzmq would never come back
+    if refusal:  # no ERROR is sent: libzmq does not reconnect after an ERROR
         return refusal
     connection.accept()
     return early

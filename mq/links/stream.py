@@ -1,4 +1,4 @@
-"""How is a peer at the other end of a stream driven? A handshake, then a reader and a writer."""
+"""How is a peer at the other end of a stream driven? By a handshake, and then by a reader and a writer."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ _SMALL_READ = 64 * 1024
 """Bytes to ask the kernel for in a handshake."""
 
 _LARGEST_READ = 64 * 1024 * 1024
-"""Bytes to ask the kernel for at most: it holds fewer, and memory for more may not be there."""
+"""Bytes to ask the kernel for at most. The kernel buffer holds fewer, and there may be no memory for more."""
 
 _SHY = 0.1
-"""Seconds that we wait for a peer to say who it is, before we do. All implementations say it at once."""
+"""Seconds to wait for the peer's READY before ours is sent. All implementations send READY at once."""
 
 
 async def handshake(stream: Stream, connection: Conversation, pipe: Pipe, read_size: int) -> tuple[Peer, Early]:
-    """Greet and agree on a mechanism. Return the peer, and what came in the same bytes as its last step.
+    """Exchange greeting and READY. Return the peer, and the messages that came with the last bytes of its handshake.
 
     Raises `PeerError` or OSError.
     """
@@ -48,7 +48,7 @@ async def handshake(stream: Stream, connection: Conversation, pipe: Pipe, read_s
             if connection.peer is not None:
                 return connection.peer, Early(error.completed, str(error))
             connection.accept()
-            with suppress(OSError):  # our side of the handshake tells the peer what is wrong
+            with suppress(OSError):  # our side of the handshake tells the peer why it fails
                 stream.write_nowait([connection.take_output()])
             raise
         await _say(stream, connection.take_output(), pipe)
@@ -56,7 +56,7 @@ async def handshake(stream: Stream, connection: Conversation, pipe: Pipe, read_s
 
 
 async def _is_heard(stream: Stream, undecided: bool) -> bool:
-    """Wait until the peer says something; return False when it seems to wait for us to say that we are ready."""
+    """Wait until the peer sends something. Return False if the peer seems to wait for our READY."""
     with trio.move_on_after(_SHY if undecided else math.inf):
         await stream.wait_readable()
         return True
@@ -75,20 +75,20 @@ async def _say(stream: Stream, output: bytes, pipe: Pipe) -> None:
 
 
 class StreamLink:
-    """Carries messages between ``pipe`` and the peer at the other end of ``stream``, once it has shaken hands."""
+    """Carries messages between ``pipe`` and the peer at the other end of ``stream``, after the handshake."""
 
     def __init__(self, stream: Stream, connection: Conversation, pipe: Pipe, options: Options) -> None:
         self.connection = connection
         self.writer = Writer(stream, connection, pipe, options.write_batch)
         self.reader = Reader(stream, connection, pipe, self.writer, min(options.read_size, _LARGEST_READ))
         self.orderly_end = trio.CancelScope()
-        """Holds `flush` and `drain`."""
+        """The scope in which the session calls `flush` and `drain`."""
         self._stream = stream
         self._pipe = pipe
         self._linger = options.linger
 
     async def run(self, early: Early, nursery: trio.Nursery) -> str:
-        """Carry messages until the connection ends; return why it did. The writer's task runs on in ``nursery``."""
+        """Carry messages until the connection ends. Return why it ended. The writer task goes on in ``nursery``."""
         nursery.start_soon(self.writer.run)
         return await self.reader.run(early)
 
@@ -99,7 +99,7 @@ class StreamLink:
             self.orderly_end.cancel()
 
     async def flush(self) -> bool:
-        """After `run`, write all that is unsent and half-close. Return False if the connection ended first."""
+        """After `run`, write all unsent messages, then half-close. Return False if the connection ended first."""
         return await ending.flush(self._stream, self.writer, self.connection.half_open)
 
     async def drain(self) -> None:
@@ -108,10 +108,10 @@ class StreamLink:
         await ending.drain(self._stream, patience, self._linger, self._pipe.progress or nobody)
 
     def unanswered(self) -> float:
-        """Return for how many seconds the peer's kernel has not acknowledged bytes that were sent again; else 0."""
+        """Return for how many seconds the peer's kernel has acknowledged nothing, if bytes were sent again; else 0."""
         return self._stream.unanswered()
 
     def ping(self, time_to_live: float) -> None:
-        """Ask the peer for a sign of life; it may drop us after ``time_to_live`` seconds of silence, 0 for never."""
+        """Send a PING with a TTL: the peer may close the connection after so many seconds of silence; 0 for never."""
         self.connection.ping(time_to_live)
         self.writer.wake()

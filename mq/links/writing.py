@@ -1,9 +1,9 @@
-"""How do messages get from an outbox into the kernel? At once when it is quiet, in batches when it is not.
+"""How do messages get from an outbox into the kernel? The sender writes a single message, the writer task a batch.
 
-The writer's task sleeps while the outbox is empty. The first message after a quiet moment is written by the
-sender itself, with one system call and no task switch; whatever follows in the same tick is joined by the writer
-into one write. Hearing one message from the peer makes the moment quiet again, so that in a dialogue every message
-goes directly; what answers several goes out together.
+The writer task sleeps while the outbox is empty. The sender writes the first message itself, with one system call and
+no task switch. The writer task joins the messages that follow in the same tick into one write. After a read that
+brought one message, the sender writes the next message itself again. So in a dialogue each message goes out at once,
+and the answers to several messages go out together.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ from .parking import Seat
 __all__ = ["Writer", "header_of", "more_header_of", "wire", "wires"]
 
 _MUCH = 2 * 1024 * 1024
-"""Bytes to write, about, before other tasks are let run."""
+"""Bytes to write, about, before other tasks get a turn."""
 
 
 class Writer:
-    """Carries the outbox of ``pipe`` to ``stream``, as ``connection`` encodes it."""
+    """Takes messages from the outbox of ``pipe``, encodes them with ``connection``, and writes them to ``stream``."""
 
     def __init__(self, stream: Stream, connection: Conversation, pipe: Pipe, most: int) -> None:
         self._stream = stream
@@ -33,18 +33,18 @@ class Writer:
         self._pipe = pipe
         self._limit = pipe.outbox.limit
         self._most = most
-        """Messages to write together at most."""
+        """Messages in a batch, at most."""
         self._batch: list[Message] = []
-        """Messages taken from the outbox and not yet wholly written."""
+        """Messages that were taken from the outbox. The batch is complete when all of its bytes are written."""
         self._unwritten: list[bytes | memoryview] = []
-        """Their bytes that the kernel has not taken."""
+        """The bytes of the batch that the kernel has not taken."""
         self._written = 0
-        """Their bytes that it has."""
+        """The number of bytes of the batch that the kernel has taken. Below 0 while a command precedes the batch."""
         self._seat = Seat()
 
     @trio.lowlevel.enable_ki_protection
     async def run(self) -> None:
-        """Write what comes into the outbox, until cancelled."""
+        """Write the messages that come into the outbox, until cancelled."""
         outbox = self._pipe.outbox
         connection = self._connection
         self._pipe.write = self._write_directly
@@ -55,16 +55,16 @@ class Writer:
                 try:
                     await self._write()
                 except OSError:
-                    # What the peer sent before it went is still to be read: the reader ends the link.
+                    # The reader first reads what the peer sent before the end, and then ends the link.
                     await trio.sleep_forever()
-                # What other tasks send while they have their turn joins the next batch.
+                # Messages that other tasks send in their turn join the next batch.
                 await trio.lowlevel.checkpoint()
             outbox.wake = self._write_directly
             outbox.asleep = True
             await self._seat.park()
 
     async def finish(self) -> None:
-        """Write all that is unsent, then half-close. For use after `run`. Raises OSError when the connection breaks."""
+        """After `run`, write all unsent messages, then half-close. Raises OSError when the connection breaks."""
         outbox = self._pipe.outbox
         outbox.asleep = False
         while outbox or self._unwritten or self._connection.output:
@@ -74,14 +74,14 @@ class Writer:
         self._stream.end_writing()
 
     def wake(self) -> None:
-        """Have the task look at the outbox and at the connection's own output."""
+        """Have the writer task write the outbox and the connection's own output."""
         self._pipe.outbox.asleep = False
         self._seat.wake()
 
     def put_back(self) -> int:
-        """Return to the outbox the messages that the peer cannot have: not all of their bytes were written.
+        """Put the messages that are not wholly written back into the outbox: the peer cannot have them.
 
-        Returns how many bytes of them were.
+        Return how many bytes of them were written.
         """
         size_of = self._connection.encoded_size
         written = self._written
@@ -104,9 +104,9 @@ class Writer:
 
     @trio.lowlevel.enable_ki_protection
     def _write_directly(self) -> None:
-        """Write from the sender's task. Never waits: the writer's task writes whatever the kernel does not take.
+        """Write from the sender's task, without waiting. The writer task writes the bytes that the kernel refuses.
 
-        The outbox was asleep: no part of a message and no command waits to be written before this.
+        The outbox was asleep, so neither the rest of a message nor a command waits to be written first.
         """
         pipe = self._pipe
         outbox = pipe.outbox
@@ -120,7 +120,7 @@ class Writer:
                 self._write_batch()
                 return
             count = self._stream.send_nowait(buffers[0])
-        except PASSING:  # it would block; or the connection broke, or memory is short: our tasks find and explain that
+        except PASSING:  # it would block; or the connection broke or memory is short, which the link's tasks report
             self.wake()
             return
         if count < len(buffers[0]):
@@ -135,7 +135,7 @@ class Writer:
             pipe.progress()
 
     def _write_batch(self) -> None:
-        """Write all that is in the outbox by one system call, or begin to."""
+        """Write a batch of the outbox with one system call, or as many of its bytes as the kernel takes."""
         pipe = self._pipe
         pipe.outbox.wake = self.wake
         try:
@@ -166,7 +166,7 @@ class Writer:
             try:
                 count = self._stream.write_nowait(self._unwritten)
             except BlockingIOError:
-                with suppress(trio.ClosedResourceError):  # somebody stirred all who wait for the stream
+                with suppress(trio.ClosedResourceError):  # Stream.stir() ended the wait
                     await self._stream.wait_writable()
                 left = _MUCH
             else:
@@ -175,10 +175,10 @@ class Writer:
         self._settle()
 
     def _take(self) -> None:
-        """Take a batch from the outbox. Until it is written it counts for the high-water mark."""
+        """Take a batch from the outbox. The batch counts towards the high-water mark until it is written."""
         outbox = self._pipe.outbox
         if self._batch:
-            pass  # there was no memory to encode it
+            pass  # there was no memory to encode this batch before
         elif outbox.bulky:
             self._batch = self._some_of(outbox)
         elif len(outbox) <= self._most:
@@ -195,7 +195,7 @@ class Writer:
             self._written = -len(output)
 
     def _some_of(self, outbox: Lane) -> list[Message]:
-        """Take as many messages as may be written without letting other tasks run."""
+        """Take messages of about `_MUCH` bytes, which may be written before other tasks get a turn."""
         batch: list[Message] = []
         left = _MUCH
         while outbox and left > 0 and len(batch) < self._most:
@@ -222,7 +222,7 @@ class Writer:
             self._pipe.progress()
 
     def _settle(self) -> None:
-        """Forget a batch that is wholly written, and let senders go on."""
+        """Forget a batch that is wholly written, and wake senders that wait for room."""
         pipe = self._pipe
         outbox = pipe.outbox
         pipe.messages_out += len(self._batch)
