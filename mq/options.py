@@ -47,7 +47,7 @@ class Options:
         "thread is busy. 0: no limit."))
     immediate: bool = _option(False, checks.flag, "ZMQ_IMMEDIATE", (
         "Queue messages for connected peers only. Without a connected peer, send waits instead of queueing for an "
-        "endpoint without a connection."))
+        "endpoint without a connection. A publisher keeps no messages for an absent peer."))
     max_message_size: int | None = _option(None, checks.count_or_none(0), "ZMQ_MAXMSGSIZE", (
         "The maximum size of a received message in bytes, all frames together. A larger message ends the "
         "connection. None: no limit."))

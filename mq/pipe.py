@@ -183,6 +183,10 @@ class Pipe:
     """One task receives from this peer alone, and would rather have read by itself."""
     in_flight: int = 0
     """Messages taken from the outbox that the kernel does not wholly have yet."""
+    shares: bool = False
+    """Its link takes messages that are encoded already, once for many peers, and no others."""
+    withheld: bool = False
+    """The peer must not have what is in the outbox yet. The consumer is woken when it may."""
     wired: bool = False
     """The outbox holds the bytes of whole messages, as they go over the wire."""
     in_process: bool = False
@@ -217,7 +221,8 @@ class Pipe:
         """
         if not self.parting and not self.in_process:
             self.parting = reason
-            self.leave(reason)
+            if not self.withheld:  # who withholds sees to it
+                self.leave(reason)
 
     @property
     def settled(self) -> bool:

@@ -49,6 +49,7 @@ class Socket(Peers):
     _more_header_of = staticmethod(writing.more_header_of)
     _wire_of = staticmethod(writing.wire)
     _wires_of = staticmethod(writing.wires)
+    _messages_of = staticmethod(writing.messages_of)
 
     def __init__(self, **options: Unpack[OptionArguments]) -> None:
         super().__init__(**options)

@@ -41,7 +41,7 @@ class End:
     def speaks_first(self) -> bool:
         """Something is to come before what it may have sent already."""
         options = self.owner.options
-        return options.probe_router or options.hello_message is not None
+        return options.probe_router or options.hello_message is not None or self.owner.fans_out
 
     def post(self, act: Callable[..., None], *arguments: object) -> bool:
         """Call ``act`` in this end's thread; now, if that is ours. Return False when that thread's run is over."""
@@ -240,7 +240,7 @@ class Connecter(End):
             EXCHANGE.withdraw(self.name, self)
             binder, self._binder = self._binder, None
             if binder is not None:
-                binder.post(binder.dismiss, self)
+                binder.post(binder.await_again if self.pipe.withheld else binder.dismiss, self)
                 self._detach("the socket closed")
 
     def _arrived(self, pipe: Pipe) -> None:
@@ -263,10 +263,20 @@ class Connecter(End):
         self.pipe.identity = binder.owner.options.routing_id
         self.owner.report(Connected(endpoint=self.endpoint, peer=binder.endpoint))
         self.owner.connected(self.pipe)
+        withheld = self.pipe.withheld
+        if withheld:
+            self.pipe.in_process = False  # what waits is not the peer's own yet
+            self.pipe.outbox.wake = partial(self._release, binder)
         self.look(self.pipe)
-        if self.speaks_first:
+        if self.speaks_first and not withheld:
             binder.post(binder.begin, self)
         self._seat.wake()
+
+    def _release(self, binder: Binder) -> None:
+        """Let ``binder`` have what was withheld."""
+        self.pipe.in_process = True
+        self.pipe.outbox.wake = nobody
+        binder.post(binder.begin, self)
 
     def refused(self, reason: str) -> None:
         """The binder would not have us."""

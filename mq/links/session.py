@@ -68,7 +68,7 @@ async def _meet(
     if not pipe.connecting:
         pipe.origin = pipe.identity or stream.peer.rpartition(":")[0] or stream.peer  # without the TCP port
     pipe.trusted = peer.exact
-    pipe.wired = owner.fans_out and connection.share()
+    pipe.shares = owner.fans_out and connection.share()
     owner.report(
         Handshaken(
             endpoint=endpoint,
@@ -99,7 +99,7 @@ async def _carry(owner: Owner, stream: Stream, link: StreamLink, pipe: Pipe, ear
     pipe.held, pipe.leave, pipe.hang_up = True, link.reader.end, link.end
     pipe.has_ended = stream.has_ended
     owner.connected(pipe)
-    if pipe.parting:
+    if pipe.parting and not pipe.withheld:
         pipe.leave(pipe.parting)
     try:
         with link.orderly_end:

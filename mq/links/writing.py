@@ -14,11 +14,11 @@ import trio
 
 from ..message import Message, size_of
 from ..pipe import Lane, Pipe, nobody
-from ..protocols.zmtp import Conversation, header_of, more_header_of, wire, wires
+from ..protocols.zmtp import Conversation, header_of, messages_of, more_header_of, wire, wires
 from ..transports import PASSING, Stream
 from .parking import Seat
 
-__all__ = ["Writer", "header_of", "more_header_of", "wire", "wires"]
+__all__ = ["Writer", "header_of", "messages_of", "more_header_of", "wire", "wires"]
 
 _MUCH = 2 * 1024 * 1024
 """Bytes to write, about, before other tasks get a turn."""
@@ -47,6 +47,8 @@ class Writer:
         """Write the messages that come into the outbox, until cancelled."""
         outbox = self._pipe.outbox
         connection = self._connection
+        if self._pipe.withheld:
+            await self._until_released()
         self._pipe.write = self._write_directly
         while True:
             while outbox or self._unwritten or connection.output:
@@ -62,6 +64,22 @@ class Writer:
             outbox.wake = self._write_directly
             outbox.asleep = True
             await self._seat.park()
+
+    async def _until_released(self) -> None:
+        """Write only what the connection itself has to say, such as PONG, while the outbox is withheld."""
+        pipe = self._pipe
+        pipe.outbox.wake = self._seat.wake
+        while pipe.withheld:
+            output = self._connection.take_output()
+            if output:
+                self._unwritten = [output]
+                self._written = -len(output)
+                try:
+                    await self._write()
+                except OSError:
+                    await trio.sleep_forever()
+            else:
+                await self._seat.park()
 
     async def finish(self) -> None:
         """After `run`, write all unsent messages, then half-close. Raises OSError when the connection breaks."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
 from threading import get_ident
 from typing import Any, Unpack
 
@@ -10,8 +10,8 @@ from ..limits import check_group
 from ..message import Join, Leave, Message, as_bytes, as_frame, first_frame, shortened
 from ..options import OptionArguments
 from ..pipe import BULKY, Pipe
+from .broadcast import Broadcast
 from .fair_queue import Choosy
-from .fanout import Broadcast
 from .many import LabelledMany
 
 _NOBODY: dict[Pipe, None] = {}
@@ -85,13 +85,14 @@ class Radio(Broadcast):
     async def wait_joined(self, group: bytes | None, n: int = 1) -> None:
         """Wait until at least ``n`` peers have joined ``group``, or any group if ``group`` is None.
 
-        Raises ``trio.ClosedResourceError`` when the socket is closed.
+        An absent peer does not count, even if messages wait for it. Raises ``trio.ClosedResourceError`` when the socket
+        is closed.
         """
         if group is None:
-            await self._until_wanted(lambda: len(set().union(*self._groups.values())), n, "wait_joined")
+            await self._until_wanted(lambda: self._count(set().union(*self._groups.values())), n, "wait_joined")
         else:
             wanted = _as_group(group)
-            await self._until_wanted(lambda: len(self._groups.get(wanted, ())), n, "wait_joined")
+            await self._until_wanted(lambda: self._count(self._groups.get(wanted, ())), n, "wait_joined")
 
     def _recipients(self, message: Message) -> Mapping[Pipe, None]:
         return self._groups.get(first_frame(message), _NOBODY)
@@ -105,8 +106,10 @@ class Radio(Broadcast):
                 if pipe.usable:
                     self._groups.setdefault(bytes(request), {})[pipe] = None
                     self._more_wanted.unpark_all()
+                self._note(pipe, bytes(request), wanted=True)
             elif isinstance(request, Leave):
                 self._part(pipe, bytes(request))
+                self._note(pipe, bytes(request), wanted=False)
             else:
                 self._drop_unreceivable(pipe, 1)
         inbox.reopen()
@@ -120,13 +123,22 @@ class Radio(Broadcast):
 
     def _pipe_lost(self, pipe: Pipe) -> None:
         super()._pipe_lost(pipe)
-        for group in list(self._groups):
-            self._part(pipe, group)
+        if pipe not in self._absent:
+            self._ask_no_more(pipe, list(self._groups))
 
     def _pipe_removed(self, pipe: Pipe) -> None:
         super()._pipe_removed(pipe)
-        for group in list(self._groups):
+        self._ask_no_more(pipe, list(self._groups))
+
+    def _asked_by(self, pipe: Pipe) -> Collection[bytes]:
+        return [group for group, members in self._groups.items() if pipe in members]
+
+    def _ask_no_more(self, pipe: Pipe, topics: Iterable[bytes], *, all_of_them: bool = True) -> None:
+        for group in topics:
             self._part(pipe, group)
+
+    def _wanted_of(self, messages: list[Message], asked: Collection[bytes]) -> list[Message]:
+        return [message for message in messages if first_frame(message) in asked]
 
 
 class Dish(Choosy, LabelledMany[bytes]):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any, Unpack
 
 from ..limits import check_topic
@@ -61,14 +61,14 @@ class Publisher(TopicalMany):
     async def wait_subscribed(self, topic: bytes | None = b"", n: int = 1) -> None:
         """Wait until a message that begins with ``topic`` would go to at least ``n`` peers.
 
-        If ``topic`` is None, wait until ``n`` peers have subscribed to any topic. Raises ``trio.ClosedResourceError``
-        when the socket is closed.
+        If ``topic`` is None, wait until ``n`` peers have subscribed to any topic. An absent peer does not count, even
+        if messages wait for it. Raises ``trio.ClosedResourceError`` when the socket is closed.
         """
         if topic is None:
-            await self._until_wanted(lambda: self._subscriptions.peer_count, n, "wait_subscribed")
+            await self._until_wanted(lambda: self._count(self._subscriptions.peers), n, "wait_subscribed")
         else:
             wanted = as_bytes(topic, "topic")
-            await self._until_wanted(lambda: len(self._interested(wanted)), n, "wait_subscribed")
+            await self._until_wanted(lambda: self._count(self._interested(wanted)), n, "wait_subscribed")
 
     @property
     def topics_count(self) -> int:
@@ -81,7 +81,12 @@ class Publisher(TopicalMany):
     def _interested(self, topic: bytes) -> Mapping[Pipe, None]:
         found = self._subscriptions.match(topic)
         if self.options.invert_matching:
-            return {pipe: None for pipe in self._pipes if pipe not in found and pipe.usable}
+            away = self._absent
+            return {
+                pipe: None
+                for pipe in self._pipes
+                if pipe not in found and (pipe.usable or (pipe in away and not pipe.retired))
+            }
         return found
 
     def _give(self, message: Message) -> None:
@@ -97,9 +102,10 @@ class Publisher(TopicalMany):
     def _heed(self, pipe: Pipe, message: Message) -> None:
         """Apply the requests in a message of a peer, and pass the other frames on."""
         requests, rest = requests_of(message, only_first=self.options.only_first_subscribe)
-        if pipe.usable:  # no messages can go to other pipes
-            for request in requests:
+        for request in requests:
+            if pipe.usable:  # no messages can go to other pipes
                 self._request(pipe, request)
+            self._note(pipe, bytes(request), wanted=isinstance(request, Subscribe))
         if rest is not None:
             self._upstream(pipe, rest)
 
@@ -130,17 +136,46 @@ class Publisher(TopicalMany):
     def _pipe_connected(self, pipe: Pipe) -> None:
         super()._pipe_connected(pipe)
         welcome = self.options.xpub_welcome_message
-        if welcome is not None:
+        if welcome is not None and not pipe.withheld:
             self._deliver(welcome, (pipe,))
         if self.options.invert_matching:
             self._more_wanted.unpark_all()
 
     def _pipe_lost(self, pipe: Pipe) -> None:
         super()._pipe_lost(pipe)
-        self._unsubscribe_all(pipe)
+        if pipe not in self._absent:
+            self._unsubscribe_all(pipe)
 
     def _unsubscribe_all(self, pipe: Pipe) -> None:
         self._subscriptions.forget(pipe)
+
+    # -- what waits for a peer that is away ----------------------------------------------------------------
+
+    @property
+    def _wants_unasked(self) -> bool:
+        return self.options.invert_matching
+
+    def _asked_by(self, pipe: Pipe) -> Collection[bytes]:
+        return self._subscriptions.topics_of(pipe)
+
+    def _ask_no_more(self, pipe: Pipe, topics: Iterable[bytes], *, all_of_them: bool) -> None:
+        for topic in topics:
+            self._subscriptions.remove(pipe, topic)
+
+    def _wanted_of(self, messages: list[Message], asked: Collection[bytes]) -> list[Message]:
+        topics = Topics(asked)
+        if self.options.invert_matching:
+            return [message for message in messages if not topics.match(first_frame(message))]
+        return topics.sift(messages)
+
+    def _completed(self, pipe: Pipe, messages: list[Message]) -> list[Message]:
+        """Add the welcome message and last values: before, if they are older than ``messages``, or else behind."""
+        newest = {first_frame(message): message for message in messages}
+        last = [message for first, message in self._last.items() if pipe in self._subscriptions.match(first)]
+        older = [message for message in last if message[0] not in newest]
+        missed = [message for message in last if message[0] in newest and newest[first_frame(message)] != message]
+        welcome = self.options.xpub_welcome_message
+        return [*([] if welcome is None else [welcome]), *older, *messages, *missed]
 
     def _pipe_removed(self, pipe: Pipe) -> None:
         super()._pipe_removed(pipe)

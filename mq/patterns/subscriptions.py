@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from bisect import insort
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from operator import itemgetter
 from typing import TypeVar
 
@@ -87,9 +87,13 @@ class Subscriptions:
         self._of: dict[Pipe, dict[bytes, None]] = {}
 
     @property
-    def peer_count(self) -> int:
-        """The number of peers with at least one subscription."""
-        return len(self._of)
+    def peers(self) -> Collection[Pipe]:
+        """The peers with at least one subscription."""
+        return self._of
+
+    def topics_of(self, pipe: Pipe) -> Collection[bytes]:
+        """Return the topics of ``pipe``."""
+        return self._of.get(pipe, ())
 
     def add(self, pipe: Pipe, topic: bytes) -> bool:
         """Subscribe ``pipe`` to ``topic``. Returns whether no peer had subscribed to it."""
@@ -167,7 +171,7 @@ _FEW = 8
 class Topics:
     """The topics of a subscriber, each with the number of its subscriptions."""
 
-    def __init__(self) -> None:
+    def __init__(self, topics: Iterable[bytes] = ()) -> None:
         # Before CPython 3.14, the garbage collector traverses a Counter, but not a dict of bytes and ints.
         self._counts: dict[bytes, int] = {}
         self._lengths = Lengths()
@@ -176,6 +180,8 @@ class Topics:
         self._usual: int | None = None
         """The most frequent length of topics; None until it is computed."""
         self._matches = _Remembered(self._find)
+        for topic in topics:
+            self.add(topic)
 
     def __len__(self) -> int:
         return len(self._counts)

@@ -20,7 +20,8 @@ from ..message import ONLY_BYTES, Buffer, Message, as_frame, as_message, first_f
 from ..monitor import Statistics
 from ..options import OptionArguments
 from ..pipe import BULKY, Pipe
-from .fanout import Broadcast
+from .absence import Absence
+from .broadcast import Broadcast
 from .subscriptions import Recipients, Subscriptions
 
 _MOST_COPIED = 4 * 1024 * 1024
@@ -243,6 +244,11 @@ class Topical(Broadcast, trio.abc.SendChannel[bytes]):
         self._hand_out()
         self._may_wait = not any(other.in_process for other in self._pipes if other.connected)
         super()._pipe_lost(pipe)
+
+    def _release(self, pipe: Pipe, absence: Absence) -> None:
+        self._wait_no_more()
+        super()._release(pipe, absence)
+        self._may_wait = self._may_wait and not pipe.in_process
 
     def _pipe_removed(self, pipe: Pipe) -> None:
         self._hand_out()

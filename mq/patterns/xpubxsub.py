@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any, Unpack
 
 import trio
@@ -94,6 +94,8 @@ class XPub(Publisher, FairQueueMultipart, trio.abc.Channel[bytes]):
         A pipe is in the ring once for each of its messages. If peers took turns, the end of one subscription could
         overtake the start of another.
         """
+        if self._closing:
+            return
         pipe.ready.append(message)
         self._readable.append(pipe)
         self._rouse(pipe, 1)
@@ -113,7 +115,7 @@ class XPub(Publisher, FairQueueMultipart, trio.abc.Channel[bytes]):
         return ""  # subscribers are accepted even if the program receives no requests
 
     def _arrived(self, pipe: Pipe) -> None:
-        if not self._closing:
+        if not self._closing or pipe.withheld:
             self._fetch(pipe)
 
     def _fetch(self, pipe: Pipe) -> None:
@@ -149,6 +151,8 @@ class XPub(Publisher, FairQueueMultipart, trio.abc.Channel[bytes]):
     def _pipe_lost(self, pipe: Pipe) -> None:
         while pipe.inbox and not self._closing:
             self._heed(pipe, pipe.inbox.popleft())
+        if self._favoured is pipe:
+            self._favoured = None
         super()._pipe_lost(pipe)
 
     def _unsubscribe_all(self, pipe: Pipe) -> None:
@@ -157,16 +161,13 @@ class XPub(Publisher, FairQueueMultipart, trio.abc.Channel[bytes]):
             forgotten = dict.fromkeys(self._asked.pop(pipe, ()), True)
         if self._favoured is pipe:
             self._favoured = None
-        if not self._closing:
-            for topic, was_last in forgotten.items():
-                if was_last or self.options.xpub_verboser:
-                    self._show(pipe, b"\0" + topic)
-            if pipe.ready and not pipe.connecting:
-                while self._left and not next(iter(self._left)).ready:  # all requests of that peer were received
-                    del self._left[next(iter(self._left))]
-                self._left[pipe] = None
-                if len(self._left) >= 2 * _MOST_LEFT:
-                    self._drop_oldest()
+        self._show_ends(pipe, forgotten)
+        if pipe.ready and not pipe.connecting and not self._closing:
+            while self._left and not next(iter(self._left)).ready:  # all requests of that peer were received
+                del self._left[next(iter(self._left))]
+            self._left[pipe] = None
+            if len(self._left) >= 2 * _MOST_LEFT:
+                self._drop_oldest()
 
     def _drop_oldest(self) -> None:
         """Drop the requests of the oldest peers that are gone. The requests have taken effect already."""
@@ -179,6 +180,32 @@ class XPub(Publisher, FairQueueMultipart, trio.abc.Channel[bytes]):
         readable = [pipe for pipe in self._readable if pipe.ready]
         self._readable.clear()
         self._readable.extend(readable)
+
+    def _show_ends(self, pipe: Pipe, forgotten: Mapping[bytes, bool]) -> None:
+        """Show the end of each subscription in ``forgotten``, if no peer has the topic now."""
+        for topic, was_last in forgotten.items():
+            if was_last or self.options.xpub_verboser:
+                self._show(pipe, b"\0" + topic)
+
+    def _asked_by(self, pipe: Pipe) -> Collection[bytes]:
+        return self._asked.get(pipe, ()) if self._manual else super()._asked_by(pipe)
+
+    def _ask_no_more(self, pipe: Pipe, topics: Iterable[bytes], *, all_of_them: bool) -> None:
+        if not self._manual:
+            self._show_ends(pipe, {topic: self._subscriptions.remove(pipe, topic) for topic in topics})
+            return
+        # Only the program knows which subscriptions it made for these topics. It removes them when it receives this.
+        asked = self._asked.get(pipe, {})
+        for topic in topics:
+            asked.pop(topic, None)
+        if all_of_them:
+            self._subscriptions.forget(pipe)
+        self._show_ends(pipe, dict.fromkeys(topics, True))
+
+    def _wanted_of(self, messages: list[Message], asked: Collection[bytes]) -> list[Message]:
+        if self._manual:
+            return messages if asked else []
+        return super()._wanted_of(messages, asked)
 
     def _abandon(self, pipe: Pipe) -> None:
         """Keep the messages that were shown: they have taken effect."""

@@ -5,7 +5,18 @@ from typing import TypeAlias
 from .connection import Connection, Peer
 from .encoding_v2 import header_of, more_header_of, wire, wires
 from .framing_raw import RawConnection
+from .framing_v2 import messages_of
 
-__all__ = ["Connection", "Conversation", "Peer", "RawConnection", "header_of", "more_header_of", "wire", "wires"]
+__all__ = [
+    "Connection",
+    "Conversation",
+    "Peer",
+    "RawConnection",
+    "header_of",
+    "messages_of",
+    "more_header_of",
+    "wire",
+    "wires",
+]
 
 Conversation: TypeAlias = Connection | RawConnection

@@ -10,7 +10,7 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import lru_cache
 from itertools import chain
 
@@ -68,6 +68,13 @@ def _take_run(data: bytes, at: int, end: int, limit: int, messages: list[Message
         messages += _block(len(header), size, rest).unpack_from(data, stop)
         stop += rest * step
     return stop
+
+
+def messages_of(wires: Iterable[bytes]) -> list[Message]:
+    """Return the messages that `encoding_v2.wire` has encoded."""
+    decoder = Decoder(lambda _: None)
+    decoder.commands_only = False
+    return list(chain.from_iterable(map(decoder.decode, wires)))
 
 
 class Decoder:
