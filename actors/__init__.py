@@ -21,8 +21,8 @@ from actors.nodes.streams import Stream
 from actors.pipelines.pipeline import Pipeline
 from actors.pipelines.stage import Progress, Report, Stage
 from actors.services.run import run
-from actors.supervision.keeper import ChildInfo, Counts
 from actors.supervision.root import Root, open_supervisor
+from actors.supervision.slots import ChildInfo, Counts
 from actors.values.messages import Down
 from actors.values.reasons import (
     Crashed,

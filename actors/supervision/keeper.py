@@ -2,100 +2,40 @@
 
 from __future__ import annotations
 
-import inspect
 import itertools
 import logging
 import math
 import random
-import sys
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Callable
 from typing import Any
 
 import trio
-from attrs import define, evolve, frozen
+from attrs import evolve
 
-from actors import scopes
-from actors.codec import importable, pack, pack_arguments, pack_here
+from actors.codec import pack
 from actors.errors import (
     ChildExists,
     ChildRunning,
     NoSuchChild,
     RestartsExhausted,
     SpecError,
-    StartFailed,
 )  # fmt: skip
 from actors.life.actor import Actor, messages_of
 from actors.nodes.node import Node
 from actors.nodes.references import Ref
-from actors.protocols.family import Died, Ends, Family, Gone, Kid, Retried, Settled, Start, State, Stop
+from actors.protocols.family import Family
+from actors.protocols.orders import Died, Ends, Gone, Retried, Settled, Start, Stop
 from actors.protocols.policy import Budget
 from actors.protocols.presence import News
 from actors.supervision.incarnation import Incarnation
+from actors.supervision.slots import ChildInfo, Counts, Settling, Slot, pack_construction, start_failed
 from actors.values.messages import Address, Born, Buried, Context, Down, Listed, Starting, Target, Up
-from actors.values.reasons import UNGUARDED, Crashed, Exited, Reason, Shutdown
+from actors.values.reasons import Crashed, Reason, Shutdown
 from actors.values.spec import Child, Spec, Supervisor
 from actors.values.uids import uid_below
 
 log = logging.getLogger("actors")
-MAIN_GUARD = (
-    "a new process imports the program's main module, and that started actors again: put the line "
-    "if __name__ == \"__main__\": before what the program does when it is run"
-)
 ABANDONED = 0.2  # seconds to stop politely for a child whose start was cancelled
-
-
-@frozen
-class ChildInfo:
-    """One child of a supervisor, as `children()` returns it. `reason`: why its last incarnation ended."""
-
-    name: str
-    state: State
-    place: str
-    restart: str
-    restarts: int
-    reason: Reason | None
-    ref: Ref[Any]
-
-
-@frozen
-class Counts:
-    """OTP's count_children: all specs, those alive, and how many of the specs are supervisors or actors."""
-
-    specs: int
-    active: int
-    supervisors: int
-    workers: int
-
-
-@define(eq=False)
-class Slot:
-    """A child of a supervisor: its spec stays while incarnations come and go."""
-
-    spec: Spec
-    kid: Kid
-    target: Target
-    node: Node
-    payload: list[bytes]
-    child: Incarnation | None = None
-    shutdown: float = math.inf
-    trace: str = ""  # of the last crash that was logged
-
-    @property
-    def ref(self) -> Ref[Any]:
-        return Ref(self.target, self.node)
-
-
-class Settling:
-    """A start by hand that somebody waits for."""
-
-    def __init__(self) -> None:
-        self.done = trio.Event()
-        self.reason: Reason | None = None
-
-    def settle(self, reason: Reason | None) -> None:
-        self.reason = reason
-        self.done.set()
 
 
 class Keeper:
@@ -232,7 +172,7 @@ class Keeper:
             raise ChildExists(f"{self.context.name} already has a child {name!r}")
         uid = uid_below(self.context.uid, name)
         cls, args, kwargs = self._construction(spec)
-        payload = _pack_construction(spec.place, cls, args, kwargs)
+        payload = pack_construction(spec.place, cls, args, kwargs)
         kid = self._family.add(name, spec.restart, spec.backoff, spec.significant)
         path, board = f"{self.context.name}/{name}", self.context.board
         target = Target(path, uid, kid.generation, self.lineage, board, messages_of(cls))
@@ -270,10 +210,8 @@ class Keeper:
                 if first and self._slots.get(name) is slot and slot.kid.state == "down":
                     self.delete(name)
             raise
-        if settling.reason == Exited(UNGUARDED):
-            raise SpecError(MAIN_GUARD)
         if settling.reason is not None:
-            raise _start_failed(slot, settling.reason)
+            raise start_failed(slot, settling.reason)
 
     # -- what the family machine wants done
 
@@ -361,61 +299,3 @@ class Keeper:
             self._announce(Up(slot.target.uid, child.generation, node, child.context.capacity))
         self._family.ready(slot.kid.name, child.generation, trio.current_time())
         self._obey()
-
-
-def _pack_construction(place: str, cls: type[Actor], args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[bytes]:
-    """Pickle the class and its arguments. Raises SpecError for the class, TypeError for an argument."""
-    if place == "process" and not _importable_elsewhere(cls):
-        raise SpecError(
-            f"{cls.__qualname__} cannot run in a process of its own, which has to import it: define it at the top "
-            "level of a module, or use place='thread'"
-        )
-    pack_all = pack if place == "process" else pack_here
-    try:
-        return pack_all((cls, args, kwargs))
-    except Exception:
-        with suppress(ValueError):  # a class without a signature
-            names = list(inspect.signature(cls).parameters)
-            pack_arguments(f"{cls.__name__}()", args, kwargs, names)  # raises and names the argument, if it is one
-        raise
-
-
-def _importable_elsewhere(cls: type[Actor]) -> bool:
-    main = sys.modules["__main__"]
-    if cls.__module__ == "__main__" and not (getattr(main, "__file__", None) or getattr(main, "__spec__", None)):
-        return False  # a shell or a notebook
-    return importable(cls)
-
-
-def _start_failed(slot: Slot, reason: Reason) -> StartFailed:
-    error = StartFailed(slot.target.name, reason)
-    if isinstance(reason, Crashed):
-        error.__cause__ = reason.exception
-    return error
-
-
-@asynccontextmanager
-async def open_keeper(
-    make: Callable[[Spec], type[Actor]], spec: Supervisor, context: Context, node: Node
-) -> AsyncIterator[Keeper]:
-    """Start the children of `spec`; leaving the block, however, stops all children in reverse order.
-
-    `make` returns the actor class for a nested Supervisor. Raises RestartsExhausted out of the block, which it
-    cancels, when the restarts are spent.
-    """
-    async with scopes.apart(scopes.open_nursery()) as nursery:
-        keeper = Keeper(make, spec, context, node, nursery)
-        nursery.start_soon(keeper.clock)
-        try:
-            with keeper.body:
-                await keeper.start_all()
-                yield keeper
-        finally:
-            with trio.CancelScope(shield=True):
-                try:
-                    await keeper.stop_all()
-                finally:
-                    nursery.cancel_scope.cancel()
-    if keeper.failure is not None:
-        # From its cause, and without whatever was cancelled meanwhile.
-        raise keeper.failure from keeper.cause

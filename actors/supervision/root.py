@@ -14,7 +14,8 @@ from actors.errors import RestartsExhausted, SpecError, StartFailed
 from actors.life.actor import Actor
 from actors.nodes.node import open_node
 from actors.nodes.references import Ref
-from actors.supervision.keeper import ChildInfo, Counts, Keeper
+from actors.supervision.keeper import Keeper
+from actors.supervision.slots import ChildInfo, Counts
 from actors.supervision.supervisor import as_spec, find_below, open_keeper
 from actors.values.messages import Context
 from actors.values.reasons import UNGUARDED

@@ -2,25 +2,46 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 
 import trio
 
+from actors import scopes
 from actors.errors import ActorDied
 from actors.life.actor import Actor, concurrent
 from actors.nodes.node import Node
 from actors.nodes.references import Ref
-from actors.supervision import keeper
-from actors.supervision.keeper import ChildInfo, Counts, Keeper
+from actors.supervision.keeper import Keeper
+from actors.supervision.slots import ChildInfo, Counts
 from actors.values.messages import Context
 from actors.values.reasons import Shutdown
 from actors.values.spec import Child, Spec, Supervisor
 
 
-def open_keeper(spec: Supervisor, context: Context, node: Node) -> AbstractAsyncContextManager[Keeper]:
-    """A running supervisor whose nested supervisors are SupervisorActors."""
-    return keeper.open_keeper(lambda _spec: SupervisorActor, spec, context, node)
+@asynccontextmanager
+async def open_keeper(spec: Supervisor, context: Context, node: Node) -> AsyncIterator[Keeper]:
+    """Start the children of `spec`; leaving the block, however, stops all children in reverse order.
+
+    Raises RestartsExhausted out of the block, which it cancels, when the restarts are spent.
+    """
+    async with scopes.apart(scopes.open_nursery()) as nursery:
+        keeper = Keeper(lambda _spec: SupervisorActor, spec, context, node, nursery)
+        nursery.start_soon(keeper.clock)
+        try:
+            with keeper.body:
+                await keeper.start_all()
+                yield keeper
+        finally:
+            with trio.CancelScope(shield=True):
+                try:
+                    await keeper.stop_all()
+                finally:
+                    nursery.cancel_scope.cancel()
+    if keeper.failure is not None:
+        # From its cause, and without whatever was cancelled meanwhile.
+        raise keeper.failure from keeper.cause
 
 
 class SupervisorActor(Actor):

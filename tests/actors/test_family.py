@@ -5,7 +5,8 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from actors.protocols.family import Died, Ends, Family, Gone, Retried, Settled, Start, Stop
+from actors.protocols.family import Family
+from actors.protocols.orders import Died, Ends, Gone, Retried, Settled, Start, Stop
 from actors.protocols.policy import Budget
 from actors.values.reasons import Lost, Normal, Shutdown
 from actors.values.spec import AT_ONCE, Backoff

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from actors.protocols.presence import EPOCH, Board
+from actors.protocols.entries import EPOCH
+from actors.protocols.presence import Board
 from actors.values.messages import Born, Buried, Down, Find, Listed, Starting, Up, Watch
 from actors.values.reasons import Lost
 from actors.values.uids import uid_below
