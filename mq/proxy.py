@@ -23,7 +23,7 @@ from .socket import Socket
 log = logging.getLogger("mq")
 
 _WEIGHTY = TURN_SIZE // TURN
-"""Bytes of a message that may count for more than one of a turn."""
+"""A message of at least this many bytes can use up more of a turn than one message does."""
 
 
 

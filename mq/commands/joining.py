@@ -31,7 +31,7 @@ def add_proxy(parser: argparse.ArgumentParser) -> None:
         parser.add_argument(f"{side}_type", metavar=f"{side.upper()}-TYPE", choices=KINDS, type=str.lower,
                             help=f"one of {names}" if side == "frontend" else "one of the same types")  # fmt: skip
         parser.add_argument(f"{side}_endpoints", metavar="ENDPOINT",
-                            help="@tcp://*:5559 binds, tcp://host:5559 connects; separate them by commas")  # fmt: skip
+                            help="@tcp://*:5559 binds, tcp://host:5559 connects; commas separate several")  # fmt: skip
     for name, kinds, does in (
         ("capture", _CAPTURES, "send a copy of every message to this endpoint"),
         ("control", _CONTROLS, "receive PAUSE, RESUME, STATISTICS and TERMINATE at this endpoint"),

@@ -164,7 +164,7 @@ class Dish(Choosy, LabelledMany[bytes]):
         self._ask(Join(group))
 
     def leave(self, group: bytes) -> None:
-        """Undo `join`. Messages for ``group`` that wait to be received are dropped.
+        """Undo `join`. Messages for ``group`` that wait to be received are discarded, and not counted as dropped.
 
         Raises ValueError if ``group`` is not joined.
         """

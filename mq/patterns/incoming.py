@@ -119,7 +119,7 @@ class Receiver(Socket):
         return self._readable
 
     async def _wait(self, doing: str) -> None:
-        """Wait until a message may have arrived. Reads the connection of an only peer in this task, if possible."""
+        """Wait until a message may have arrived. Reads the connection of the only peer here, if possible."""
         pipe = self._only_peer
         if pipe is not None and pipe.read is not None and not self._receivers and not self._closing:
             await self._read(pipe.read, pipe)
@@ -342,7 +342,7 @@ class Receiver(Socket):
         return single
 
     def _sift(self, wanted: Callable[[Any], bool]) -> None:
-        """Drop the ready messages that are not ``wanted``. They are not counted."""
+        """Discard the ready messages that are not ``wanted``. They are not counted as dropped."""
         self._end_run()
         for pipe in [*self._readable, *self._succession.behind]:
             kept = list(filter(wanted, pipe.ready))

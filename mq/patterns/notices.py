@@ -26,7 +26,7 @@ class Notices(Receiver):
             self._notice(pipe, message)
 
     def _notice(self, pipe: Pipe, message: Message) -> None:
-        """Receive ``message`` as if the peer had sent it. For a new peer that connected to us, it comes first."""
+        """Receive ``message`` as if the peer had sent it. For a new peer of a listener, it comes first."""
         if self._closing:
             return
         if pipe.connected and not pipe.connecting:

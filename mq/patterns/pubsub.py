@@ -130,7 +130,7 @@ class Publisher(TopicalMany):
         return is_first
 
     def _upstream(self, pipe: Pipe, message: Message) -> None:
-        """Process a message of a peer that is no request."""
+        """Process a message from ``pipe`` that is no request."""
         self._drop_unreceivable(pipe, 1)
 
     def _pipe_connected(self, pipe: Pipe) -> None:
@@ -255,7 +255,7 @@ class Sub(Choosy, Subscriber):
             self._sift(self._wants)
 
     def unsubscribe(self, topic: bytes) -> None:
-        """Undo one `subscribe`. Waiting messages that match no other topic are dropped.
+        """Undo one `subscribe`. Waiting messages that match no other topic are discarded, and not counted as dropped.
 
         Raises ValueError if the socket does not subscribe to ``topic``.
         """
