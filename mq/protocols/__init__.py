@@ -1,1 +1,1 @@
-"""What do the bytes say? Sans-I/O: bytes in, messages and bytes out; no clock, no socket, no scheduler."""
+"""What do the bytes mean? Sans-I/O: bytes in, messages and bytes out; no clock, no OS socket, no scheduler."""

@@ -144,10 +144,10 @@ async def test_what_came_with_the_handshake_counts_even_when_a_fault_follows_in_
 
 
 MID_FRAME = {
-    "a frame": (b"\x00\x64hello", "5 of the 100 bytes of a frame had come"),
-    "a long frame": (b"\x02" + bytes(6) + b"\x10\x00hello", "5 of the 4096 bytes of a frame had come"),
-    "a header": (b"\x02\x00\x00", "3 bytes of a frame's header had come"),
-    "a message": (frame(b"a", 1) * 2, "2 frames of a message had come"),
+    "a frame": (b"\x00\x64hello", "5 of the 100 bytes of a frame had arrived"),
+    "a long frame": (b"\x02" + bytes(6) + b"\x10\x00hello", "5 of the 4096 bytes of a frame had arrived"),
+    "a header": (b"\x02\x00\x00", "3 bytes of a frame's header had arrived"),
+    "a message": (frame(b"a", 1) * 2, "2 frames of a message had arrived"),
     "a frame of four exabytes": (HUGE + b"hello", "5 of the 4611686018427387904 bytes"),
 }
 

@@ -1,6 +1,6 @@
-"""What does libzmq say? Bytes it sent to a raw socket: libzmq 4.3.5 through pyzmq 27.3, connecting over TCP.
+"""What does libzmq send? Recorded bytes of libzmq 4.3.5 (pyzmq 27.3), which connected to a raw TCP socket.
 
-A peer that had sent its signature only was answered with byte 10, one that had sent byte 10 too with the rest.
+The raw peer sent its signature first. libzmq then sent byte 10. After byte 10 of the peer, libzmq sent the rest.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _FIVE = [b"hello", [b"a", b"", b"ccc"], b"", b"x" * 255, b"y" * 256]
 
 @frozen
 class Recording:
-    """One side of a conversation, and what it means."""
+    """The bytes of one peer, and their meaning."""
 
     peer_type: str
     ours: str
@@ -32,7 +32,7 @@ class Recording:
     messages: list[bytes | list[bytes]]
     properties: dict[bytes, bytes]
     answers: bytes = b""
-    """What ours must say after its own READY."""
+    """The bytes that our side must send after its READY."""
 
 
 LIBZMQ = {
@@ -91,15 +91,15 @@ LIBZMQ = {
 
 @frozen
 class Said:
-    """What libzmq says, from its first byte on, to a peer of an old version that talks first."""
+    """All bytes that libzmq sends to a peer of an old version that sends first."""
 
     socket_type: str
     identity: bytes
     heard: bytes
-    """All that the old peer says."""
+    """All bytes of the old peer."""
     said: bytes
     sent: list[bytes | list[bytes]]
-    """What the application does for it."""
+    """The calls of the application that uses libzmq."""
 
 
 _SIGNATURE = b"\xff\x00\x00\x00\x00\x00\x00\x00\x01\x7f"

@@ -1,4 +1,4 @@
-"""Do the same bytes mean the same, however the network cuts them?"""
+"""Do the same bytes give the same messages, no matter how the network splits them?"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Does a connection open as RFC 37 says, step by step, with any peer that may come?"""
+"""Does a connection open as RFC 37 says, step by step, with every kind of peer?"""
 
 from __future__ import annotations
 

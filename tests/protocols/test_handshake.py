@@ -1,4 +1,4 @@
-"""Who may talk to whom, and what does READY tell?"""
+"""Which socket types may be connected, and what does READY contain?"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Are peers of ZMTP 2.0 and 1.0 spoken to as they can, and told from what is no ZMTP at all?"""
+"""Do peers of ZMTP 2.0 and 1.0 get what their version allows, and are other protocols recognized?"""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ versions = pytest.mark.parametrize(("opened", "version"), OPENINGS.values(), ids
 
 
 def old(socket_type: str = "PULL", max_message_size: int | None = None) -> Connection:
-    """Return a connection whose peer is of ZMTP 1.0."""
+    """Return a connection with a peer of ZMTP 1.0."""
     connection = Connection(socket_type, max_message_size=max_message_size)
     connection.decode(frame_1_0(b""))
     connection.take_output()
@@ -81,7 +81,7 @@ def test_a_peer_that_knows_versions_tells_its_type_and_it_is_checked(opened: obj
 
 
 def test_an_unknown_number_of_a_type_is_refused() -> None:
-    assert hear(Connection("PULL"), [SIGNATURE + b"\x01\x0b"]).reason.endswith("the peer is of the unknown type 11")
+    assert hear(Connection("PULL"), [SIGNATURE + b"\x01\x0b"]).reason.endswith("the peer is of unknown type 11")
 
 
 @versions
@@ -89,7 +89,7 @@ def test_an_unknown_number_of_a_type_is_refused() -> None:
 def test_types_that_old_versions_do_not_have_refuse_their_peers(ours: str, opened: object, version: object) -> None:
     heard = hear(Connection(ours), [opened("PAIR")])  # type: ignore[operator]
     assert heard.refused
-    assert heard.reason == f"the peer speaks ZMTP {version[0]}.0, which has no {ours}: at least 3.0 is needed"  # type: ignore[index]
+    assert heard.reason == f"the peer speaks ZMTP {version[0]}.0, which has no {ours}: it needs at least 3.0"  # type: ignore[index]
 
 
 @versions
@@ -261,11 +261,11 @@ def test_an_announced_size_takes_no_memory() -> None:
 def test_a_connection_says_what_is_unfinished() -> None:
     connection = old()
     connection.decode(b"\xff\0\0")
-    assert connection.unfinished == "3 bytes of a frame's header had come"
+    assert connection.unfinished == "3 bytes of a frame's header had arrived"
     connection.decode(bytes(5) + b"\x06\0hel")
-    assert connection.unfinished == "3 of the 5 bytes of a frame had come"
+    assert connection.unfinished == "3 of the 5 bytes of a frame had arrived"
     connection.decode(b"lo" + frame_1_0(b"a", 1))
-    assert connection.unfinished == "1 frames of a message had come, and more were announced"
+    assert connection.unfinished == "1 frames of a message had arrived, and more were announced"
 
 
 # -- roles -------------------------------------------------------------------------------------------------
@@ -313,7 +313,7 @@ def test_a_2_0_peer_has_no_commands(name: bytes) -> None:
     connection = Connection("PUB")
     heard = hear(connection, [opening_2_0("SUB") + frame(b"\x01a") + command(name, b"\0\0")])
     assert heard.messages == [b"\x01a"]
-    assert "a command, of which ZMTP 2.0 knows none" in heard.reason
+    assert "a command, but ZMTP 2.0 has no commands" in heard.reason
 
 
 @versions

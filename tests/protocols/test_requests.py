@@ -1,4 +1,4 @@
-"""What do subscribers and members of groups say, and what is heard of it?"""
+"""Which requests do subscribers and group members send, and how are they decoded?"""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from .wire import command, converse, cut, cuts, frame, hear, listening, multipar
 
 COMMANDS = {Subscribe: b"SUBSCRIBE", Cancel: b"CANCEL", Join: b"JOIN", Leave: b"LEAVE"}
 BOUNDARY = [0, 1, 244, 245, 246, 247, 248, 254, 255, 256, 257, 70_000]
-"""Sizes of topics: the command is as long as 255 bytes with one of 245, the message with one of 254."""
+"""Sizes of topics. With 245 bytes, the command has 255 bytes; with 254 bytes, the message has 255 bytes."""
 
 
 def kinds(message: Message) -> tuple[type, Message]:
-    """Return what tells a request from a message: they compare equal when their bytes are."""
+    """Return a value that distinguishes a request from a message, which are equal if their bytes are equal."""
     return message.__class__, message
 
 
 def by_hand(message: Message, minor: int) -> bytes:
-    """Return what RFC 37, or 23 when ``minor`` is 0, has a subscriber send."""
+    """Return the bytes that a subscriber sends by RFC 37, or by RFC 23 if ``minor`` is 0."""
     if isinstance(message, list):
         return multipart(*message)
     if minor == 0 and isinstance(message, (Subscribe, Cancel)):

@@ -1,4 +1,4 @@
-"""What is heard once the handshake is over: messages of every size, commands, and faults?"""
+"""What is decoded after the handshake: messages of every size, commands, and faults?"""
 
 from __future__ import annotations
 
@@ -297,12 +297,12 @@ def test_a_connection_says_what_is_unfinished() -> None:
     connection = listening()
     assert connection.unfinished == ""
     connection.decode(b"\x02\x00\x00")
-    assert connection.unfinished == "3 bytes of a frame's header had come"
+    assert connection.unfinished == "3 bytes of a frame's header had arrived"
     connection.decode(bytes(5) + b"\x05hel")
-    assert connection.unfinished == "3 of the 5 bytes of a frame had come"
+    assert connection.unfinished == "3 of the 5 bytes of a frame had arrived"
     connection.decode(b"lo")
     assert connection.unfinished == ""
     connection.decode(frame(b"a", 1) * 2)
-    assert connection.unfinished == "2 frames of a message had come, and more were announced"
+    assert connection.unfinished == "2 frames of a message had arrived, and more were announced"
     assert connection.decode(frame(b"b")) == [[b"a", b"a", b"b"]]
     assert connection.unfinished == ""

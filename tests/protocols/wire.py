@@ -1,4 +1,4 @@
-"""What does a peer say? The bytes of ZMTP written by hand from RFC 37, and a wire that carries them in any cut.
+"""What does a peer send? Bytes of ZMTP, written by hand from RFC 37, and functions that deliver them in any pieces.
 
 Nothing here uses the code under test to make bytes: these are the other side's.
 """
@@ -24,14 +24,14 @@ def greeting(mechanism: bytes = b"NULL", major: int = 3, minor: int = 1, signatu
 
 
 def frame(body: bytes, flags: int = 0) -> bytes:
-    """Return a frame, in the long form only where the short one cannot do."""
+    """Return a frame, in the long form only if the size does not fit into the short form."""
     if len(body) < 256:
         return bytes([flags, len(body)]) + body
     return bytes([flags | 2]) + len(body).to_bytes(8, "big") + body
 
 
 def frame_1_0(body: bytes, flags: int = 0) -> bytes:
-    """Return a frame of ZMTP 1.0, whose size counts the flags."""
+    """Return a frame of ZMTP 1.0. Its size includes the flags."""
     size = len(body) + 1
     return (bytes([size]) if size < 255 else b"\xff" + size.to_bytes(8, "big")) + bytes([flags]) + body
 
@@ -42,12 +42,12 @@ def multipart_1_0(*frames: bytes) -> bytes:
 
 
 def opening_2_0(socket_type: str, identity: bytes = b"") -> bytes:
-    """Return all that a peer of ZMTP 2.0 says before its first message."""
+    """Return all bytes of a ZMTP 2.0 peer before its first message."""
     return SIGNATURE + b"\x01" + bytes([NUMBERS[socket_type]]) + frame(identity)
 
 
 def opening_1_0(socket_type: str, identity: bytes = b"") -> bytes:
-    """Return the same of a peer of ZMTP 1.0 that sends a version."""
+    """Return all bytes of a ZMTP 1.0 peer with a version before its first message."""
     return SIGNATURE + b"\x00" + bytes([NUMBERS[socket_type]]) + frame_1_0(identity)
 
 
@@ -74,26 +74,26 @@ def ready(**properties: bytes) -> bytes:
 
 
 def opening(socket_type: bytes, minor: int = 1) -> bytes:
-    """Return all that a peer of ``socket_type`` says before its first message."""
+    """Return all bytes of a peer of ``socket_type`` before its first message."""
     return greeting(minor=minor) + ready(Socket_Type=socket_type)
 
 
 @define
 class Heard:
-    """What came of a stream of bytes."""
+    """The result of a stream of bytes."""
 
     messages: list[bytes | list[bytes]] = field(factory=list)
     kinds: list[type] = field(factory=list)
-    """A request and a message compare equal when their bytes are."""
+    """The types of the messages. A request and a message are equal if their bytes are equal."""
     answers: bytes = b""
     peer: Peer | None = None
     refused: bool = False
     reason: str = field(default="", eq=False)
-    """It may quote what had come so far, which depends on the cut."""
+    """The text of the error. It may quote the received bytes, which depend on the pieces."""
 
 
 def feed(connection: Connection, piece: bytes) -> list[bytes | list[bytes]]:
-    """Hand ``piece`` over as a link does: into the space for a large frame when there is one."""
+    """Pass ``piece`` to the connection as a link does: into the space for a large frame, if there is one."""
     messages: list[bytes | list[bytes]] = []
     while piece and (space := connection.space) is not None:
         count = min(len(space), len(piece))
@@ -104,7 +104,7 @@ def feed(connection: Connection, piece: bytes) -> list[bytes | list[bytes]]:
 
 
 def hear(connection: Connection, pieces: Iterable[bytes]) -> Heard:
-    """Feed ``pieces`` to ``connection`` until they end, or it refuses them."""
+    """Pass ``pieces`` to ``connection`` until they end, or until it raises an error."""
     heard = Heard(answers=connection.take_output())
     try:
         for piece in pieces:
@@ -121,7 +121,7 @@ def hear(connection: Connection, pieces: Iterable[bytes]) -> Heard:
 
 
 def listening(socket_type: str = "PULL", max_message_size: int | None = None, minor: int = 1) -> Connection:
-    """Return a connection whose peer has shaken hands with it."""
+    """Return a connection after its handshake."""
     connection = Connection(socket_type, max_message_size=max_message_size)
     hear(connection, [opening(PARTNERS[socket_type].encode(), minor)])
     assert connection.peer is not None
@@ -134,19 +134,19 @@ PARTNERS |= {theirs: ours for ours, theirs in PARTNERS.items()}
 
 
 def converse(left: Connection, right: Connection) -> None:
-    """Carry what two connections say to each other, until both are silent."""
+    """Exchange the bytes of two connections until both have nothing to send."""
     while left.output or right.output:
         right.decode(left.take_output())
         left.decode(right.take_output())
 
 
 def byte_by_byte(data: bytes) -> list[bytes]:
-    """Cut ``data`` everywhere."""
+    """Split ``data`` into single bytes."""
     return [data[at : at + 1] for at in range(len(data))]
 
 
 def cut(data: bytes, places: Sequence[int]) -> list[bytes]:
-    """Cut ``data`` at ``places``, wherever those lie in it."""
+    """Split ``data`` at those of ``places`` that are inside it."""
     edges = [0, *sorted(place % (len(data) + 1) for place in places), len(data)]
     return [data[start:stop] for start, stop in pairwise(edges) if stop > start]
 
@@ -154,4 +154,4 @@ def cut(data: bytes, places: Sequence[int]) -> list[bytes]:
 cuts = st.lists(st.integers(0, 2**20), max_size=12)
 
 steady = settings(derandomize=True, deadline=None, max_examples=60, database=None)
-"""The same examples in every run, however slow the machine."""
+"""Settings with the same examples in every run, and without a deadline for slow machines."""

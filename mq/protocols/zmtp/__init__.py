@@ -1,4 +1,4 @@
-"""The ZeroMQ Message Transport Protocol, RFCs 37 (ZMTP 3.1), 23 (3.0), 15 (2.0) and 13 (1.0)."""
+"""What is ZMTP? The ZeroMQ Message Transport Protocol: RFCs 37 (ZMTP 3.1), 23 (3.0), 15 (2.0) and 13 (1.0)."""
 
 from typing import TypeAlias
 

@@ -1,4 +1,4 @@
-"""What do commands look like? ``size-of-name name data`` in a command frame; READY's data are properties."""
+"""What does a command look like? ``size-of-name name data`` in a command frame; the data of READY are properties."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def encode_command(name: bytes, data: bytes = b"") -> bytes:
 
 
 def split_command(body: bytes) -> tuple[bytes, bytes]:
-    """Return name and data of a command frame's body."""
+    """Return the name and the data in the ``body`` of a command frame."""
     if not body or len(body) < 1 + body[0] or not body[0]:
         raise ProtocolError(f"malformed command: {shortened(body)} has no complete name")
     end = 1 + body[0]
@@ -34,7 +34,7 @@ def encode_properties(properties: Mapping[bytes, bytes]) -> bytes:
 
 
 def decode_properties(data: bytes) -> dict[bytes, bytes]:
-    """Return the properties of a READY command. Names keep their case, which libzmq compares exactly."""
+    """Return the properties in the ``data`` of a READY. Names keep their case, because libzmq compares them exactly."""
     properties = {}
     at = 0
     while at < len(data):
@@ -42,13 +42,13 @@ def decode_properties(data: bytes) -> dict[bytes, bytes]:
         value_at = name_end + 4
         value_end = value_at + int.from_bytes(data[name_end:value_at], "big")
         if value_end > len(data) or value_at > len(data):
-            raise ProtocolError(f"malformed property at byte {at} of {len(data)}: it ends outside its command")
+            raise ProtocolError(f"malformed property at byte {at} of {len(data)}: it ends after its command")
         properties[data[at + 1 : name_end]] = data[value_at:value_end]
         at = value_end
     return properties
 
 
 def decode_error(data: bytes) -> str:
-    """Return the reason in an ERROR command, for a person to read."""
+    """Return the reason in the ``data`` of an ERROR command as text."""
     reason = data[1 : 1 + data[0]] if data else b""
     return reason.decode("ascii", "backslashreplace")

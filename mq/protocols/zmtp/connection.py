@@ -1,7 +1,7 @@
-"""What is said on one connection? Greeting, handshake, then traffic: bytes in, messages and bytes out.
+"""What is sent on one connection? A greeting, a handshake, then traffic: bytes in, messages and bytes out.
 
-A `Connection` greets, shakes hands and talks. With each step its methods become those that fit the peer's version,
-so that traffic pays nothing for what was before, nor for what other peers need.
+After each step, a `Connection` replaces its methods by those for the next step and the version of the peer. So traffic
+has no cost for the greeting, for the handshake, or for other versions.
 """
 
 from __future__ import annotations
@@ -21,24 +21,24 @@ from .peers import SENDS_IDENTITY, check_peer
 from .requests import ANSWERED, REQUESTERS, GroupDecoder, encoder, requesting
 
 _CONTEXT_LIMIT = 16  # RFC 37: a ping context is at most 16 octets
-_UNREADY = "its READY had not come (perhaps it wants another type of socket, or has a peer with our routing id)"
+_UNREADY = "its READY had not arrived (perhaps it expects another socket type, or has a peer with our routing id)"
 _MISMATCH = (
     "perhaps a mechanism mismatch: NULL here, and the peer wants CURVE, PLAIN or GSSAPI, which mq does not have yet"
 )
-"""libzmq closes the connection when it has read our mechanism, before it has sent its own."""
+"""libzmq reads our mechanism and closes the connection before it sends its own mechanism."""
 _FILTER = b"Filter", b"exact"
-"""A property of our own, by which a publisher tells that it sends what was asked for and nothing else."""
+"""A property that only `mq` has: the publisher sends no message without a matching subscription."""
 
 _END_PATIENCE = 5.0
-"""Seconds. An implementation of ZMTP closes as soon as it has read the end, so one that does not has yet to read."""
+"""In seconds. Every implementation of ZMTP closes when it has read the end, so an open connection has unread bytes."""
 
 _ANSWER_LIMIT = 256
-"""Answers that may wait to be sent: a peer that asks on and takes none would fill our memory."""
+"""The limit of PONGs that wait to be sent. Otherwise a peer that sends PINGs and never reads fills the memory."""
 
 
 @frozen
 class Peer:
-    """Who the other side said it is."""
+    """The peer, as its greeting and its READY describe it."""
 
     socket_type: str
     identity: bytes
@@ -48,13 +48,13 @@ class Peer:
 
     @property
     def exact(self) -> bool:
-        """It sends what was asked for and nothing else, as it says."""
+        """Whether the peer announced that it sends no message without a matching subscription."""
         name, value = _FILTER
         return self.properties.get(name) == value
 
     @property
     def metadata(self) -> dict[str, str]:
-        """What its application tells of itself: the properties whose names begin with ``X-``."""
+        """The metadata of the peer's application: the properties whose names begin with ``X-``."""
         return {
             name.decode("ascii", "backslashreplace"): value.decode("utf-8", "backslashreplace")
             for name, value in self.properties.items()
@@ -63,15 +63,16 @@ class Peer:
 
 
 class Connection:
-    """One side of a ZMTP conversation.
+    """One side of a ZMTP connection.
 
-    Feed ``decode`` what comes; send what ``take_output`` returns, at once. When ``peer`` is set, the handshake is
-    complete: ``encode`` batches of messages, and ``decode`` returns those that came. What a subscriber or a member of
-    a group asks for is in its place among them, as `Subscribe`, `Cancel`, `Join` and `Leave`.
+    Pass received bytes to ``decode``, and send the result of ``take_output`` at once. When ``peer`` is set, the
+    handshake is complete. Then ``encode`` turns batches of messages into bytes, and ``decode`` returns the received
+    messages. Commands for topics and groups are in their place among the messages, as `Subscribe`, `Cancel`, `Join`
+    and `Leave`.
     """
 
     half_open = False
-    """A peer that has ended its own side may still read. Implementations of ZMTP do not: they close."""
+    """Whether a peer that has half-closed may still read. Implementations of ZMTP do not: they close."""
 
     def __init__(
         self,
@@ -83,10 +84,10 @@ class Connection:
         chooses: bool = False,
         exact: bool = False,
     ) -> None:
-        """``metadata`` are properties of the application, whose names start with ``X-``, for the peer to read.
+        """``metadata`` are properties of the application for the peer; their names start with ``X-``.
 
-        One that ``chooses`` its peers says that it is ready when told to, by `accept`: the peer has said who it is. One
-        that is ``exact`` sends what was asked for and nothing else, and tells the peer.
+        If ``chooses``, the READY is sent only when `accept` is called, so the socket can choose its peers by their
+        READY. If ``exact``, the READY announces that the socket sends no message without a matching subscription.
         """
         properties = {b"Socket-Type": socket_type.encode()}
         if exact:
@@ -96,14 +97,14 @@ class Connection:
         properties |= {name.encode(): value.encode() for name, value in (metadata or {}).items()}
         self.peer: Peer | None = None
         self.time_to_live = 0.0
-        """Seconds of silence after which the peer wants to be dropped, from its last PING; 0 when it did not say."""
+        """The heartbeat TTL in the last PING of the peer, in seconds; 0 if it announced none."""
         self.pings = 0
-        """PINGs that we have sent."""
+        """The number of PINGs that were sent."""
         self.pongs = 0
-        """PONGs that have come. A peer answers each PING with one, in order."""
+        """The number of PONGs that were received. A peer answers each PING with one PONG, in order."""
         self._of_silent_type = False
         self._asked = False
-        """The peer has sent a PING, so it may send another at any time."""
+        """The peer has sent a PING, so it may send another PING at any time."""
         self.encode: Callable[[Sequence[Message]], list[bytes]] = encoding_v2.encode
         self.encoded_size: Callable[[Message], int] = encoding_v2.encoded_size
         self.decode: Callable[[bytes], list[Message]] = self._greet
@@ -115,41 +116,41 @@ class Connection:
         self._max_message_size = max_message_size
         self._chooses = chooses
         self._ready = b""
-        """Our READY, as long as it was not said."""
+        """Our READY, until it is sent."""
         self.output: list[bytes] = []
-        """Greeting, handshake and commands that wait to be sent, for `take_output`. The list is never replaced."""
+        """The greeting, handshake and commands that wait for `take_output`. The list is never replaced."""
         self._greeting = Greeting(self.output.append, socket_type, identity, self._mechanism.name)
 
     def take_output(self) -> bytes:
-        """Return the bytes of greeting, handshake and commands that wait to be sent, once."""
+        """Return and remove the bytes of greeting, handshake and commands that wait to be sent."""
         output = b"".join(self.output)
         self.output.clear()
         return output
 
     @property
     def space(self) -> memoryview | None:
-        """Where the next bytes are to be put, when a large frame is on its way; report them to `filled`."""
+        """The buffer for the next bytes while a large frame arrives, or None. Report the bytes to `filled`."""
         return self._decoder.space
 
     def filled(self, count: int) -> list[Message]:
-        """As ``decode``, for ``count`` bytes put into `space`."""
+        """Return messages as ``decode`` does, for ``count`` bytes that were put into `space`."""
         return self._decoder.filled(count)
 
     @property
     def unfinished(self) -> str:
-        """What is half-way through, for the report of a connection that ends here; "" if nothing."""
+        """What is incomplete if the connection ends now, for the reason of that end; "" if nothing is."""
         if self._greeting.waits_for is not None:
             guess = f" ({_MISMATCH})" if self._greeting.waits_for == "mechanism" else ""
-            return f"the greeting had come up to its {self._greeting.waits_for}{guess}"
+            return f"the greeting had arrived up to its {self._greeting.waits_for}{guess}"
         return self._decoder.unfinished or ("" if self.peer else _UNREADY)
 
     @property
     def undecided(self) -> bool:
-        """The peer waits for `accept`."""
+        """Whether the peer waits for `accept`."""
         return bool(self._ready)
 
     def accept(self) -> None:
-        """Say that we are ready, if that was not said."""
+        """Send our READY, if it was not sent yet."""
         if self._ready:
             self.output.append(self._ready)
             self._ready = b""
@@ -172,7 +173,7 @@ class Connection:
         return self.decode(rest)
 
     def _meet_old(self) -> None:
-        """Begin to talk to a peer of ZMTP 2.0 or 1.0: its greeting told all there is to know."""
+        """Begin traffic with a peer of ZMTP 2.0 or 1.0, which has no READY."""
         theirs = self._greeting
         if theirs.version == (1, 0):
             self._decoder = framing_v1.Decoder(_refuse_command, self._max_message_size)
@@ -180,7 +181,7 @@ class Connection:
         self._decoder.on_command = _refuse_command
 
     def _decode_for_all(self, data: bytes) -> list[Message]:
-        """Decode what came with the greeting of a subscriber that cannot say what it wants: it gets all there is."""
+        """Decode the bytes after the greeting of a ZMTP 1.0 subscriber. It cannot subscribe, and gets all messages."""
         everything: list[Message] = [Subscribe(b"")]
         try:
             return everything + self.decode(data)
@@ -207,7 +208,7 @@ class Connection:
         self._decoder.on_command = self._command
 
     def _begin(self, peer: Peer) -> None:
-        """Bind what fits ``peer``."""
+        """Select the methods for the version of ``peer``, and begin traffic."""
         self.peer = peer
         self._of_silent_type = peer.socket_type in ("PULL", "GATHER", "SUB", "DISH")
         wire = encoding_v2.wire
@@ -225,23 +226,23 @@ class Connection:
 
     @property
     def knows_heartbeats(self) -> bool:
-        """PING and PONG came with ZMTP 3.1."""
+        """Whether the peer answers PING, which is new in ZMTP 3.1."""
         return self._greeting.version >= (3, 1)
 
     @property
     def end_patience(self) -> float:
-        """For how many seconds the peer may take no notice of the end of our side, once its kernel has all bytes.
+        """The seconds to wait for the peer to close after our half-close, once its kernel has acknowledged all bytes.
 
-        If it sends anything after we have closed, its kernel may discard what it has not read. It sends nothing if its
-        type sends no messages, and it neither owes a PONG nor sends PINGs.
+        If the peer sends bytes after we have closed, its kernel may discard the messages that it has not read. A peer
+        sends nothing if its type sends no messages, it owes no PONG, and it sends no PINGs.
         """
         sends = not self._of_silent_type or self.pings != self.pongs or self._asked
         return _END_PATIENCE if sends else 0.0
 
     def share(self) -> bool:
-        """Once the handshake is complete: have batches taken as `encoding_v2.wire` encoded them, once for many peers.
+        """Make `encode` accept messages that `encoding_v2.wire` has encoded once for many peers.
 
-        Returns whether this peer can; for one that cannot, nothing changes.
+        Call it after the handshake. Returns whether the peer's version allows that. If not, nothing changes.
         """
         if self.encode is encoding_v2.encode:
             self.encode = encoding_v2.gather  # type: ignore[assignment]
@@ -249,9 +250,9 @@ class Connection:
         return self.encode is encoding_v2.gather
 
     def ping(self, time_to_live: float = 0.0) -> None:
-        """Have the next output ask the peer for a sign of life; it may drop us after ``time_to_live`` seconds.
+        """Add a PING to the output. It announces the heartbeat TTL ``time_to_live`` in seconds, or none if 0.
 
-        On the wire they are tenths, at most 6553.5 seconds; 0 says nothing.
+        On the wire, the TTL has steps of 0.1 seconds, and is at most 6553.5 seconds.
         """
         self.pings += 1
         tenths = int(min(time_to_live * 10 + 1e-9, 0xFFFF)) or int(time_to_live > 0)
@@ -269,7 +270,7 @@ class Connection:
 
     def _ping(self, data: bytes) -> None:
         if len(data) < 2:
-            raise ProtocolError(f"malformed PING: {len(data)} bytes, at least 2 are needed for the time to live")
+            raise ProtocolError(f"malformed PING: {len(data)} bytes, but the TTL alone has 2")
         self.time_to_live = int.from_bytes(data[:2], "big") / 10
         self._asked = True
         if len(self.output) < _ANSWER_LIMIT:
@@ -283,7 +284,7 @@ class Connection:
 
 
 def _refuse_command(body: bytes) -> None:
-    raise ProtocolError(f"malformed frame: a command, of which ZMTP 2.0 knows none: {shortened(body)}")
+    raise ProtocolError(f"malformed frame: a command, but ZMTP 2.0 has no commands: {shortened(body)}")
 
 
 _COMMANDS: dict[bytes, Callable[[Connection, bytes], None]] = {
@@ -291,4 +292,4 @@ _COMMANDS: dict[bytes, Callable[[Connection, bytes], None]] = {
     b"PONG": Connection._pong,
     b"ERROR": Connection._error,
 }
-"""What a command does once traffic flows."""
+"""The effect of each command after the handshake."""

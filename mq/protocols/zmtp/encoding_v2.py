@@ -1,4 +1,4 @@
-"""How do messages become bytes? Batches as the frames of ZMTP 2.0 and later, which framing_v2 draws and reads."""
+"""How do messages become bytes? In frames of ZMTP 2.0 and later, by the batch; framing_v2 shows the format."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from ...message import Message, frames_of
 from .commands import LONG, MORE
 
 JOINED = 64 * 1024
-"""Bytes of small frames joined into one buffer, about: so many stay in the cache between the copies."""
+"""The approximate size of a buffer of joined small frames, in bytes. A buffer of this size stays in the CPU cache."""
 
 LARGE = 32 * 1024
-"""Bytes from which a frame is handed to the kernel by itself, uncopied, rather than joined with others."""
+"""A frame of at least this many bytes goes to the kernel without a copy. Smaller frames are joined."""
 
 _LAST, _FIRST = 0, MORE
 
 
 class _Headers(dict[int, bytes]):
-    """Frame headers by size, made when first asked for: most traffic has few sizes."""
+    """Frame headers by size, made at first use. Most traffic has few sizes."""
 
     def __init__(self, flags: int) -> None:
         super().__init__()
@@ -32,13 +32,13 @@ class _Headers(dict[int, bytes]):
 
 _HEADERS = (_Headers(_LAST), _Headers(_FIRST))
 header_of = _HEADERS[0].__getitem__
-"""The bytes before the last or only frame of a message, by its size."""
+"""Return the header of the last or only frame of a message, for the size of the frame."""
 more_header_of = _HEADERS[1].__getitem__
-"""The bytes before a frame that others follow, by its size."""
+"""Return the header of a frame that is followed by other frames, for the size of the frame."""
 
 
 def encode(batch: Sequence[Message]) -> list[bytes]:
-    """Return the bytes of ``batch`` as buffers to write in order: small frames joined, large ones as they are."""
+    """Return the bytes of ``batch`` as buffers to write in order. Small frames are joined, large frames not copied."""
     first = batch[0]
     if len(batch) == 1 and type(first) is bytes and len(first) < LARGE:  # a step of a dialogue
         return [header_of(len(first)) + first]
@@ -46,7 +46,7 @@ def encode(batch: Sequence[Message]) -> list[bytes]:
     if len(sizes) == 1 and type(first) is bytes:
         size = sizes.pop()
         if size < LARGE:
-            # Most traffic: messages of one frame and one size. The whole batch is joined by one call.
+            # Most traffic has messages of one frame and one size. One call joins the whole batch.
             header = header_of(size)
             some = JOINED // (len(header) + size) + 1
             try:
@@ -61,7 +61,7 @@ def encode_mixed(
     last_header: Callable[[int], bytes] = header_of,
     more_header: Callable[[int], bytes] = more_header_of,
 ) -> list[bytes]:
-    """As `encode`, for messages of any sizes and headers of any framing."""
+    """Encode as `encode` does, with the headers of any framing and without its fast paths."""
     buffers: list[bytes] = []
     small: list[bytes] = []
     small_size = 0
@@ -89,7 +89,7 @@ def encode_mixed(
 
 
 def wire(message: Message) -> bytes:
-    """Return the bytes of one message, for `gather`: a message for many peers is encoded once."""
+    """Return the bytes of one message for `gather`, so that a message for many peers is encoded once."""
     if isinstance(message, bytes):
         return header_of(len(message)) + message
     return b"".join(encode_mixed([message]))
@@ -107,7 +107,7 @@ def wires(batch: Sequence[Message]) -> list[bytes]:
 
 
 def gather(wires: Sequence[bytes]) -> list[bytes]:
-    """As `encode`, for messages that `wire` has encoded: small ones are joined, large ones stay as they are."""
+    """Return messages that `wire` has encoded, as buffers to write. Small ones are joined, large ones not copied."""
     sizes = set(map(len, wires))
     if len(sizes) == 1:
         size = sizes.pop()
@@ -137,5 +137,5 @@ def gather(wires: Sequence[bytes]) -> list[bytes]:
 
 
 def encoded_size(message: Message) -> int:
-    """Return the bytes that ``message`` takes on the wire."""
+    """Return the number of bytes of ``message`` on the wire."""
     return sum(len(header_of(len(frame))) + len(frame) for frame in frames_of(message))

@@ -1,4 +1,4 @@
-"""What is said on a connection that speaks no ZMTP? Bytes, as they come: for STREAM sockets."""
+"""What is sent on a connection without ZMTP? Plain bytes, for STREAM sockets."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from .connection import Peer
 
 
 class RawConnection:
-    """A `Connection` without greeting, handshake, frames and commands: each piece that is read is a message."""
+    """A `Connection` without greeting, handshake, frames and commands: the bytes of each read are one message."""
 
     knows_heartbeats = False
     undecided = False
     pings = pongs = 0
     half_open = True
-    end_patience = 1.0  # a peer that speaks no ZMTP may well stay when we have ended our side
+    end_patience = 1.0  # a peer without ZMTP may stay open after our half-close
     space: memoryview | None = None
     unfinished = ""
 
@@ -41,7 +41,7 @@ class RawConnection:
         raise AssertionError("there are no heartbeats")
 
     def accept(self) -> None:
-        """Say nothing."""
+        """Do nothing: there is no READY."""
 
     def share(self) -> bool:
         return False

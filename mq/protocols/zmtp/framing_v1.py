@@ -1,4 +1,4 @@
-"""How do messages become bytes and back with the oldest peers? The frames of ZMTP 1.0 (RFC 13: libzmq 2).
+"""How do messages become bytes, and bytes messages, with the oldest peers? In frames of ZMTP 1.0 (RFC 13: libzmq 2).
 
 ::
 
@@ -20,7 +20,7 @@ from .commands import MORE
 
 @lru_cache(maxsize=4096)
 def _header(flags: int, size: int) -> bytes:
-    size += 1  # the flags count
+    size += 1  # the size includes the flags
     return bytes([size, flags]) if size < 255 else b"\xff" + size.to_bytes(8, "big") + bytes([flags])
 
 
@@ -29,7 +29,7 @@ _more_header = partial(_header, MORE)
 
 
 def encode(batch: Sequence[Message]) -> list[bytes]:
-    """Return the bytes of ``batch`` as buffers to write in order: small frames joined, large ones as they are."""
+    """Return the bytes of ``batch`` as buffers to write in order. Small frames are joined, large frames not copied."""
     return encoding_v2.encode_mixed(batch, _last_header, _more_header)
 
 
@@ -39,12 +39,12 @@ def wire(message: Message) -> bytes:
 
 
 def encoded_size(message: Message) -> int:
-    """Return the bytes that ``message`` takes on the wire."""
+    """Return the number of bytes of ``message`` on the wire."""
     return sum(len(_last_header(len(frame))) + len(frame) for frame in frames_of(message))
 
 
 class Decoder(framing_v2.Decoder):
-    """Bytes in, whole messages out. There are no commands, and the handshake is over before the first frame."""
+    """Bytes in, whole messages out. ZMTP 1.0 has no commands, and its greeting ends before the first frame."""
 
     commands_only = False
     _takes_any = False  # the short path is for frames of 2.0 and later
@@ -63,10 +63,10 @@ class Decoder(framing_v2.Decoder):
             at = self._frame(data, at, end, messages)
             if not at:
                 return
-        self._scratch = bytearray()  # large frames are over
+        self._scratch = bytearray()  # no large frame is incomplete
 
     def _frame(self, data: bytes, at: int, end: int, messages: list[Message]) -> int:
-        """Take any frame, and return where it ends; 0 when the end has not come and what is here was kept."""
+        """Read one frame, and return where it ends. If it is incomplete, keep its bytes and return 0."""
         size = data[at]
         if not size:
             self._check(0, -1)
@@ -89,7 +89,7 @@ class Decoder(framing_v2.Decoder):
 
     def _check(self, flags: int, size: int) -> None:
         if size < 0:
-            raise ProtocolError("malformed frame: a size of 0, where the flags alone take 1")
+            raise ProtocolError("malformed frame: a size of 0, but the flags alone have 1 byte")
         if flags & ~MORE:
-            raise ProtocolError(f"malformed frame: the flags byte {flags:02x} is none of RFC 13's")
+            raise ProtocolError(f"malformed frame: the flags byte {flags:02x} is not defined by RFC 13")
         self._check_size(size)

@@ -20,7 +20,7 @@ from ...message import Message
 from .commands import COMMAND, LONG, MORE
 
 READ_SIZE = 256 * 1024
-"""Bytes still to come from which on a frame is worth a buffer of its own."""
+"""If a frame lacks at least this many bytes, they are read into a buffer of their own."""
 
 _long_size = struct.Struct(">Q").unpack_from
 _KNOWN_FLAGS = COMMAND | LONG | MORE
@@ -28,10 +28,10 @@ _SIZE_LIMIT = 2**63 - 1  # RFC 37: the most significant bit of a long size is ze
 _SCRATCH_LIMIT = 4 * 1024 * 1024
 
 _BLOCK = 32
-"""Frames of one size that are taken apart by one call."""
+"""The number of frames of one size that one call splits."""
 
 _SHORTEST_RUN = 4
-"""Frames of one size in a row from which on that is worth finding out."""
+"""The shortest run of frames of one size for which the fast path is worth its cost."""
 
 
 @lru_cache(maxsize=512)
@@ -40,10 +40,10 @@ def _block(header: int, size: int, count: int = _BLOCK) -> struct.Struct:
 
 
 def _take_run(data: bytes, at: int, end: int, limit: int, messages: list[Message]) -> int:
-    """Take the messages of one frame and one size that ``data`` starts with, by the block; return where they end.
+    """Read the run of messages of one frame and one size at ``at``, in blocks, and return where the run ends.
 
-    Much traffic is like that, and it is four times as fast as frame by frame: whether the headers at equal
-    distances are equal, and so are headers indeed, is one comparison for each of their bytes.
+    Most traffic has such runs, and reading them is four times as fast as reading frame by frame. The bytes at equal
+    distances are the headers of such a run if they are all equal. This takes one comparison for each byte of a header.
     """
     if end - at < 9 or data[at] not in (0, LONG):
         return at
@@ -78,13 +78,13 @@ def messages_of(wires: Iterable[bytes]) -> list[Message]:
 
 
 class Decoder:
-    """Bytes in, whole messages out; commands go to ``on_command`` as they pass, and what it returns comes out too.
+    """Bytes in, whole messages out. Each command goes to ``on_command``, whose result is added to the messages.
 
-    Until ``commands_only`` is cleared, the handshake lasts and a message is an error.
+    While ``commands_only`` is set, the handshake is not complete, and a message is an error.
     """
 
     _takes_any = True
-    """Each message is as good as any other, and its frames are those of this file: a short path is open."""
+    """A subclass clears this if it checks messages or has other frames. It allows the fast path of `decode`."""
 
     def __init__(
         self, on_command: Callable[[bytes], Message | None], max_message_size: int | None = None
@@ -93,26 +93,26 @@ class Decoder:
         self.on_command = on_command
         self._limit = _SIZE_LIMIT if max_message_size is None else max_message_size
         self._header = b""
-        """The start of a header whose end has not come."""
+        """The received bytes of an incomplete header."""
         self._chunks: list[bytes] = []
-        """The pieces so far of a frame whose end has not come."""
+        """The received bytes of an incomplete frame."""
         self._flags = 0
-        """That frame's flags."""
+        """The flags of the incomplete frame."""
         self._missing = 0
-        """Its bytes still to come; 0 when no frame is half here."""
+        """The number of bytes that the incomplete frame lacks; 0 if no frame is incomplete."""
         self._scratch = bytearray()
         self._filled = 0
-        """Bytes of it at the start of the scratch buffer."""
+        """The number of bytes of the incomplete frame at the start of the scratch buffer."""
         self._frames: list[bytes] = []
-        """The frames so far of a message that goes on."""
+        """The received frames of an incomplete message."""
         self._frames_size = 0
 
     @property
     def space(self) -> memoryview | None:
-        """Where the next bytes of a large frame are to be put, for `filled`; None when none is on its way.
+        """The buffer for the next bytes of a large frame, or None if no large frame is incomplete.
 
-        One buffer serves for one large frame after the other, which saves the system from making memory for
-        each anew. It grows with what comes, never with what is announced.
+        All large frames use the same buffer, so the system does not allocate memory for each frame. The size of the
+        buffer depends on received bytes, not on the announced size.
         """
         if not self._missing or (self._missing < READ_SIZE and not self._filled):
             return None
@@ -121,7 +121,7 @@ class Decoder:
         return memoryview(self._scratch)[self._filled : self._filled + self._missing]
 
     def filled(self, count: int) -> list[Message]:
-        """Take ``count`` bytes that were put into `space`, and return the message that they complete, if any."""
+        """Accept ``count`` bytes that were put into `space`. Return the message that they complete, if any."""
         messages: list[Message] = []
         self._filled += count
         self._missing -= count
@@ -139,18 +139,21 @@ class Decoder:
 
     @property
     def unfinished(self) -> str:
-        """What the bytes so far leave open, for the report of a connection that ends here; "" if nothing."""
+        """What is incomplete if the connection ends now, for the reason of that end; "" if nothing is."""
         if self._missing:
             got = sum(map(len, self._chunks)) + self._filled
-            return f"{got} of the {got + self._missing} bytes of a frame had come"
+            return f"{got} of the {got + self._missing} bytes of a frame had arrived"
         if self._header:
-            return f"{len(self._header)} bytes of a frame's header had come"
+            return f"{len(self._header)} bytes of a frame's header had arrived"
         if self._frames:
-            return f"{len(self._frames)} frames of a message had come, and more were announced"
+            return f"{len(self._frames)} frames of a message had arrived, and more were announced"
         return ""
 
     def decode(self, data: bytes) -> list[Message]:
-        """Return the messages that ``data`` completes. Raises `ProtocolError`, which has those before the fault."""
+        """Return the messages that ``data`` completes.
+
+        Raises `ProtocolError`, whose ``completed`` holds the messages before the fault.
+        """
         if (
             len(data) > 1
             and data[0] == 0
@@ -158,7 +161,7 @@ class Decoder:
             and not (self._missing or self._header or self._frames or self._scratch or self.commands_only)
             and self._takes_any
         ):
-            return [data[2:]]  # one short message, and nothing before or behind it: a step of a dialogue
+            return [data[2:]]  # one short message, with nothing before or after it: a step of a dialogue
         messages: list[Message] = []
         try:
             self._decode(data, messages)
@@ -166,7 +169,7 @@ class Decoder:
             error.completed = messages
             raise
         except MemoryError:
-            shortage = ProtocolError(f"no memory for what the peer sends: {self.unfinished or 'many messages at once'}")
+            shortage = ProtocolError(f"no memory for received data: {self.unfinished or 'many messages at once'}")
             shortage.completed = messages
             raise shortage from None
         return messages
@@ -203,7 +206,7 @@ class Decoder:
                 plain = not self.commands_only
                 alone = plain and not self._frames
             elif alone and not flags & MORE:
-                append(data[start:stop])  # a frame that is a whole message: almost all traffic
+                append(data[start:stop])  # a frame that is a whole message, as in most traffic
             else:
                 frames = self._frames
                 frames.append(data[start:stop])
@@ -217,10 +220,10 @@ class Decoder:
                     alone = True
             at = stop
         self._header = data[at:]
-        self._scratch = bytearray()  # large frames are over
+        self._scratch = bytearray()  # no large frame is incomplete
 
     def _resume(self, data: bytes, messages: list[Message]) -> int:
-        """Take what ``data`` has of a frame whose start came before; return where that ends, 0 when it goes on."""
+        """Continue the incomplete frame with ``data``, and return where the frame ends; 0 if it is still incomplete."""
         size = self._missing
         self._chunks.append(data[:size])
         self._missing -= len(self._chunks[-1])
@@ -232,7 +235,7 @@ class Decoder:
         return size
 
     def _frame(self, data: bytes, at: int, end: int, messages: list[Message]) -> int:
-        """Take any frame, and return where it ends; 0 when the end has not come and what is here was kept."""
+        """Read one frame, and return where it ends. If it is incomplete, keep its bytes and return 0."""
         flags = data[at]
         start = at + 9 if flags & LONG else at + 2
         if start > end:
@@ -252,10 +255,10 @@ class Decoder:
 
     def _check(self, flags: int, size: int) -> None:
         if flags & ~_KNOWN_FLAGS or flags & (COMMAND | MORE) == COMMAND | MORE:
-            raise ProtocolError(f"malformed frame: the flags byte {flags:02x} is none of RFC 37's")
+            raise ProtocolError(f"malformed frame: the flags byte {flags:02x} is not defined by RFC 37")
         if flags & COMMAND:
             if size > limits.COMMAND:
-                raise ProtocolError(f"oversize command: {size} bytes announced, at most {limits.COMMAND} are taken")
+                raise ProtocolError(f"oversize command: {size} bytes announced, the limit is {limits.COMMAND}")
         elif self.commands_only:
             raise ProtocolError(f"a message of {size} bytes before the end of the handshake")
         else:
@@ -273,7 +276,7 @@ class Decoder:
                 messages.append(request)
         elif flags & MORE:
             self._frames.append(body)
-            # An empty frame takes memory too: a message of endless empty frames must meet the limit.
+            # An empty frame takes memory too, so an endless message of empty frames must reach the limit.
             self._frames_size += len(body) or 1
         elif self._frames:
             self._frames.append(body)

@@ -1,16 +1,17 @@
-"""How does a connection open? The greetings of RFC 37 and of the versions before it, sent in steps that suit all.
+"""How does a connection open? With a greeting of RFC 37, sent in steps that peers of older versions understand too.
 
 ::
 
     0         1 .. 8     9      10     11     12 .. 31    32         33 .. 63
     FF        padding    7F     03     minor  mechanism   as-server  zeros           3.x (RFC 37)
     FF        padding    7F     01     type   an identity frame as in framing_v2     2.0 (RFC 15)
-    FF        padding    7F     00     type   an identity frame as in framing_v1     1.0 that knows of versions
+    FF        padding    7F     00     type   an identity frame as in framing_v1     1.0 with a version
     an identity frame as in framing_v1                                               1.0 (RFC 13)
     '------ step 1 ------'  '- 2 -'  '------------------ step 3 ---------------'
 
-Byte 10 is sent when the peer's signature has come, the rest when its byte 10 has. A ZMTP 1.0 peer takes our
-signature for the header of an identity frame: the padding is the size of that frame, and our identity its body.
+Byte 10 is sent when the signature of the peer has arrived, and the rest when byte 10 of the peer has arrived. A ZMTP
+1.0 peer reads our signature as the header of an identity frame: the padding is the size of the frame, and our identity
+is its body.
 """
 
 from __future__ import annotations
@@ -31,12 +32,12 @@ MINOR = b"\x01"
 _REST_SIZE = 53
 _MECHANISM = slice(1, 21)
 _IDENTITIES = range(limits.ROUTING_ID + 1)
-"""Sizes that an identity may have."""
+"""The valid sizes of an identity."""
 
 _NOT_THERE = dict.fromkeys(
     (b"PLAIN", b"CURVE", b"GSSAPI"), ", which mq does not have yet: switch security off at the peer"
 )
-"""What to do about the mechanisms that libzmq has."""
+"""The advice for the other mechanisms of libzmq."""
 
 _Next: TypeAlias = tuple[str | None, int]
 
@@ -45,24 +46,24 @@ _LOOKS_LIKE = {
     (b"SSH-",): "SSH",
     (b"\x16\x03",): "TLS",
 }
-"""What comes to open ports besides ZMTP."""
+"""The first bytes of other protocols that programs send to open ports."""
 
 
 class Greeting:
-    """The opening of one connection: feed `receive`; ``say`` is called with what to send.
+    """The greeting of one connection: pass received bytes to `receive`. ``say`` is called with the bytes to send.
 
-    When ``waits_for`` is None, it is over: a handshake follows, or traffic when ``version`` is below 3.0.
+    When ``waits_for`` is None, the greeting is complete. The handshake follows, or traffic if ``version`` is below 3.0.
     """
 
     def __init__(self, say: Callable[[bytes], None], socket_type: str, identity: bytes, mechanism: bytes) -> None:
         self.waits_for: str | None = "signature"
         self.version = (0, 0)
         self.unversioned = False
-        """The peer does not know that there are versions, nor socket types, nor subscriptions."""
+        """The peer sends no version and no socket type, and cannot subscribe."""
         self.socket_type = ""
-        """The peer's, as far as its greeting tells."""
+        """The socket type of the peer, if its greeting contains the type."""
         self.identity = b""
-        """The peer's, likewise."""
+        """The identity of the peer, if its greeting contains the identity."""
         self._say = say
         self._ours = socket_type
         self._our_identity = identity
@@ -75,7 +76,10 @@ class Greeting:
         say(b"\xff" + (len(identity) + 1).to_bytes(8, "big") + b"\x7f")
 
     def receive(self, data: bytes) -> bytes | None:
-        """Take what came. Return what follows the greeting, or None while that goes on. Raises `ProtocolError`."""
+        """Accept received bytes. Return the bytes after the greeting, or None while the greeting is incomplete.
+
+        Raises `ProtocolError`.
+        """
         self._received += data
         while self.waits_for is not None:
             end = self._at + self._size
@@ -118,7 +122,7 @@ class Greeting:
     # -- 3.x -----------------------------------------------------------------------------------------------
 
     def _rest(self, data: bytes) -> _Next:
-        # RFC 37 has byte 10 of 2.0 be 1 or 2, but no 2.0 peer says 2: libzmq speaks 3.1 to it.
+        # In RFC 37, byte 10 of a 2.0 peer may be 1 or 2, but no 2.0 peer sends 2. libzmq speaks 3.1 to such a peer.
         self.version = (3, 1) if self.version[0] == 2 else (self.version[0], data[0])
         mechanism = data[_MECHANISM].rstrip(b"\0")
         if mechanism != self._mechanism:
@@ -131,7 +135,7 @@ class Greeting:
 
     def _socket_type(self, data: bytes) -> _Next:
         number = data[0]
-        self.socket_type = NUMBERED[number] if number < len(NUMBERED) else f"of the unknown type {number}"
+        self.socket_type = NUMBERED[number] if number < len(NUMBERED) else f"of unknown type {number}"
         check_peer(self._ours, self.socket_type)
         wire = framing_v1.wire if self.version == (1, 0) else encoding_v2.wire
         self._say(wire(self._our_identity))
@@ -159,7 +163,7 @@ class Greeting:
             raise self._malformed(f"a body of {size} bytes")
         if self.unversioned:
             self._check_old()
-            self._say(self._our_identity)  # its header was our signature
+            self._say(self._our_identity)  # our signature was the header of this frame
         return "identity's body", size
 
     def _identity_body(self, data: bytes) -> _Next:
@@ -169,19 +173,19 @@ class Greeting:
     def _check_old(self) -> None:
         version = f"the peer speaks ZMTP {self.version[0]}.{self.version[1]}, which has no"
         if self._ours not in NUMBERED:
-            raise ProtocolError(f"{version} {self._ours}: at least 3.0 is needed")
+            raise ProtocolError(f"{version} {self._ours}: it needs at least 3.0")
         if self._mechanism != b"NULL":
             ours = self._mechanism.decode()
-            raise ProtocolError(f"mechanism mismatch: {ours} here, {version} mechanisms: at least 3.0 is needed")
+            raise ProtocolError(f"mechanism mismatch: {ours} here, {version} mechanisms: it needs at least 3.0")
 
     def _malformed(self, what: str) -> ProtocolError:
         if not self.unversioned:
-            return ProtocolError(f"malformed identity frame: {what}; it has no flags and at most 255 bytes")
+            return ProtocolError(f"malformed identity frame: {what}; a valid one has no flags and at most 255 bytes")
         received = shortened(self._received[:64])
         for signs, name in _LOOKS_LIKE.items():
             if self._received.startswith(signs):
                 received += f", which looks like {name}"
-        return ProtocolError(f"not ZMTP: received {received}; as ZMTP 1.0 it would be an identity frame with {what}")
+        return ProtocolError(f"not ZMTP: received {received}; in ZMTP 1.0 this is an identity frame with {what}")
 
 
 _STEPS: dict[str, Callable[[Greeting, bytes], _Next]] = {
@@ -194,4 +198,4 @@ _STEPS: dict[str, Callable[[Greeting, bytes], _Next]] = {
     "identity's size": Greeting._identity_size,
     "identity's body": Greeting._identity_body,
 }
-"""What each thing that is waited for leads to: the next one, and how many bytes it has."""
+"""For each awaited part of the greeting, the step that reads it and returns the name and size of the next part."""

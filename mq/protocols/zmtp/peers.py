@@ -1,4 +1,4 @@
-"""Who may talk to whom? RFCs 28 to 31, 41, 48, 49, 51 and 52 as one table."""
+"""Which socket types may be connected? RFCs 28 to 31, 41, 48, 49, 51 and 52 as one table."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ VALID_PEERS: dict[str, frozenset[str]] = {
 }
 
 NUMBERED = ("PAIR", "PUB", "SUB", "REQ", "REP", "DEALER", "ROUTER", "PULL", "PUSH", "XPUB", "XSUB")
-"""Types that exist in ZMTP 2.0 and 1.0, at the places of their numbers in it (RFC 15)."""
+"""The types of ZMTP 2.0 and 1.0. The index of a type is its number on the wire (RFC 15)."""
 
 SENDS_IDENTITY = frozenset({"REQ", "DEALER", "ROUTER"})
-"""Types that put their identity into READY, even when it is empty."""
+"""The types that put their identity into READY, even if it is empty."""
 
 
 def check_peer(ours: str, theirs: str) -> None:
-    """Raise `ProtocolError` unless a socket of type ``ours`` may talk to one of type ``theirs``."""
+    """Raise `ProtocolError` unless a socket of type ``ours`` may be connected to a socket of type ``theirs``."""
     if theirs not in VALID_PEERS[ours]:
         wanted = " or ".join(sorted(VALID_PEERS[ours]))
         raise ProtocolError(f"incompatible socket types: {ours} talks to {wanted}, the peer is {theirs or 'unnamed'}")

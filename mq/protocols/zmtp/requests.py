@@ -1,4 +1,4 @@
-"""What do subscribers and members of groups ask for? Commands of RFC 37 and 48; messages where peers are older."""
+"""How do subscribers and group members send requests? As commands of RFCs 37 and 48; to older peers as messages."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _TOPICS: dict[bytes, Request] = {b"SUBSCRIBE": Subscribe, b"CANCEL": Cancel}
 _GROUPS: dict[bytes, Request] = {b"JOIN": Join, b"LEAVE": Leave}
 
 ANSWERED: dict[str, Mapping[bytes, Request]] = {"PUB": _TOPICS, "XPUB": _TOPICS, "RADIO": _GROUPS}
-"""The commands that come out among the messages, by the type of socket that takes them."""
+"""For each socket type that receives requests: the commands that `Connection.decode` returns among the messages."""
 
 _COMMANDS: dict[type, Wire] = {
     kind: partial(encode_command, name) for name, kind in (_TOPICS | _GROUPS).items()
@@ -29,7 +29,7 @@ _COMMANDS: dict[type, Wire] = {
 
 
 def requesting(wire: Wire, topics_as_messages: bool) -> Wire:
-    """Return a ``wire`` that knows requests as well. Peers before ZMTP 3.1 take topics as messages only."""
+    """Return a ``wire`` that also encodes requests. Peers before ZMTP 3.1 accept topics only as messages."""
     forms = dict(_COMMANDS)
     if topics_as_messages:
         forms[Subscribe] = lambda topic: wire(b"\x01" + topic)  # type: ignore[operator]
@@ -43,7 +43,7 @@ def requesting(wire: Wire, topics_as_messages: bool) -> Wire:
 
 
 def encoder(wire: Wire) -> Callable[[Sequence[Message]], list[bytes]]:
-    """Return an ``encode`` that has ``wire`` encode each message and request."""
+    """Return an ``encode`` that calls ``wire`` for each message and request."""
     return lambda batch: encoding_v2.gather([wire(message) for message in batch])
 
 
@@ -70,6 +70,6 @@ def _check_groups(messages: list[Message]) -> None:
             del messages[at:]
             frames = len(frames_of(message))
             raise ProtocolError(
-                f"malformed message for a DISH: a group and a body are expected, received {frames} "
+                f"malformed message for a DISH: expected a group and a body, received {frames} "
                 f"frame{'s'[: frames != 1]}: {shortened(message)}"
             )

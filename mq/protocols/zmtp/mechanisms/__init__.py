@@ -1,1 +1,1 @@
-"""How do two peers come to trust each other? One file per security mechanism of ZMTP."""
+"""How does a handshake proceed? One file per security mechanism of ZMTP."""

@@ -1,4 +1,4 @@
-"""NULL (RFC 37): both sides send READY at once, and that is all."""
+"""What is the mechanism NULL (RFC 37)? Both sides send READY at once, without encryption or authentication."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ class Null:
         """The peer's properties, once the handshake is complete."""
 
     def start(self) -> bytes:
-        """Return what to send as soon as the greetings agree."""
+        """Return the bytes to send when the greetings are complete."""
         return encode_command(b"READY", encode_properties(self._ours))
 
     def receive(self, name: bytes, data: bytes) -> bytes:
-        """Take the peer's next command and return what to send. Raises `ProtocolError`."""
+        """Accept the next command of the peer, and return the bytes to send. Raises `ProtocolError`."""
         step = _STEPS.get(name)
         if step is None:
             raise ProtocolError(f"NULL handshake: expected READY or ERROR, received the command {shortened(name)}")
