@@ -16,9 +16,9 @@ _residents: weakref.WeakSet[Resident] = weakref.WeakSet()
 
 
 class Resident:
-    """Something that belongs to one Trio run.
+    """The base class of objects that belong to one Trio run.
 
-    Hot paths compare ``_thread`` with their own thread, inline, unless all that they do is harmless in any thread.
+    Hot paths compare ``_thread`` with the current thread inline. They skip that if the call is harmless in any thread.
     """
 
     def __init__(self) -> None:
@@ -31,25 +31,25 @@ class Resident:
 
     def _move_in(self) -> None:
         if self._process:
-            raise NotOpen(f"this {type(self).__name__} was opened before; make a new one for a second block")
+            raise NotOpen(f"this {type(self).__name__} was opened before: make a new one for a second block")
         if not trio.lowlevel.in_trio_task():
             raise NotOpen(
-                f"a {type(self).__name__} is opened in a task of Trio, and none runs here: start with trio.run(main); "
-                "asyncio cannot run it"
+                f"a {type(self).__name__} can only be opened in a Trio task, and no Trio task runs here: start with "
+                "trio.run(main); asyncio cannot run a socket"
             )
         self._thread = get_ident()
         self._process = os.getpid()
         _residents.add(self)
 
     def _evict(self) -> None:
-        """Belong to nothing: this process is a copy of the one that opened it."""
+        """Mark the object as unusable, because this process is a forked child of the process that opened it."""
         self._thread = _NOWHERE
 
     def __reduce_ex__(self, protocol: SupportsIndex) -> str | tuple[Any, ...]:
         if self._lives_here:
             raise TypeError(
-                f"an open {type(self).__name__} cannot be copied or pickled: pass on its endpoint, and open another "
-                "socket where you need one"
+                f"an open {type(self).__name__} cannot be copied or pickled: pass its endpoint, and open another "
+                "socket there"
             )
         return super().__reduce_ex__(protocol)
 
@@ -67,8 +67,8 @@ class Resident:
                 "open a new one here"
             )
         raise WrongThread(
-            f"this {name} belongs to the Trio run of another thread: open one here and join the two with inproc://, "
-            "or call in with trio.from_thread.run"
+            f"this {name} belongs to the Trio run of another thread: open one here and connect the two over inproc://, "
+            "or call it with trio.from_thread.run"
         )
 
 

@@ -1,4 +1,4 @@
-"""What was lost, and why? Messages that a socket dropped, by reason; those it still held when it closed, for whom."""
+"""Which messages were dropped, and why? Counts by reason; at closing, also the recipients, for the log."""
 
 from __future__ import annotations
 
@@ -18,29 +18,29 @@ log = logging.getLogger("mq")
 
 @define(eq=False)
 class Losses:
-    """The losses of a socket, which its ``monitors`` are told of."""
+    """The dropped messages of one socket. Each drop is reported to ``monitors``."""
 
     monitors: Monitors
     dropped: Counter[str] = field(factory=Counter)
-    """How many, by reason."""
+    """The number of dropped messages for each reason."""
     parting: str = ""
-    """Why the messages that are left when the socket has closed were not sent."""
+    """Why the messages that were left at closing were not sent."""
     advice: str = ""
-    """What the user can do about ``parting``."""
+    """The advice that belongs to ``parting``."""
     quiet: bool = False
-    """The program tells its user itself what was left."""
+    """The program reports the messages that were left by itself, so `say` writes nothing to the log."""
     left: Counter[tuple[str, str, Reason]] = field(factory=Counter)
-    """How many messages were left when the socket closed, by receiver, cause and reason."""
+    """The number of messages that were left at closing, for each recipient, cause and reason."""
 
     def count(self, endpoint: str, count: int, reason: Reason, detail: str = "", size: int = 0) -> None:
-        """Count messages that were dropped. Only the event has the ``detail``, which the peer may have chosen."""
+        """Count and report dropped messages. Only the event contains ``detail``, because a peer may choose its text."""
         self.dropped[reason] += count
         self.monitors.report(Dropped(endpoint=endpoint, count=count, reason=_in_full(reason, detail), bytes=size))
 
     def count_unacknowledged(self, pipe: Pipe, size: int, cause: str, *, closing: bool) -> None:
-        """Count messages of which ``size`` bytes were not acknowledged when the connection of ``pipe`` ended in order.
+        """Count the messages in ``size`` bytes that were unacknowledged when the connection of ``pipe`` ended in order.
 
-        Their number is estimated from the average size. If the socket is ``closing``, the log is to say so.
+        The number is an estimate from the average size of a message. If the socket is ``closing``, `say` logs them.
         """
         size = min(size, pipe.bytes_out)
         count = min(pipe.messages_out, math.ceil(size * pipe.messages_out / max(1, pipe.bytes_out)))
@@ -50,14 +50,14 @@ class Losses:
                 self.left[f"{pipe.peer} ({size} bytes)", self.parting or cause, UNACKNOWLEDGED] += count
 
     def leave(self, pipe: Pipe, count: int, reason: Reason, detail: str = "") -> None:
-        """Count messages that ``pipe`` held when its socket closed: they were dropped, and the log is to say so."""
+        """Count messages that waited in ``pipe`` when its socket closed. They were dropped, and `say` logs them."""
         self.count(pipe.endpoint, count, reason, detail)
         trouble = self.monitors.trouble.get(pipe.endpoint, "no answer yet")
         who = pipe.peer or f"{pipe.endpoint}, which was never reached ({trouble})"
         self.left[who, self.parting or _in_full(reason, detail), reason] += count
 
     def say(self, level: int) -> None:
-        """Write to the log how many messages were left, and for whom."""
+        """Write to the log how many messages were left at closing, for which recipient, and why."""
         if self.quiet:
             return
         for (who, why, reason), count in self.left.items():

@@ -1,4 +1,4 @@
-"""Who hears what happens to a socket? Its monitors; and what keeps its endpoints from being reached is remembered."""
+"""Where do the events of a socket go? To its monitors. The last reason why an endpoint is not reached is kept."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .monitor import Closed, ConnectDelayed, Event, HandshakeFailed
 log = logging.getLogger("mq")
 
 _LIMIT = 10_000
-"""Events that may wait in one monitor."""
+"""The maximum number of events that wait in one monitor."""
 
 
 @define(eq=False)
@@ -23,9 +23,9 @@ class Monitors:
 
     name: str
     trouble: dict[str, str] = field(factory=dict)
-    """Why nobody is reached, by endpoint."""
+    """For each endpoint that is not reached, the last reason."""
     _channels: dict[trio.MemorySendChannel[Event], int] = field(factory=dict)
-    """How many events each monitor has lost because nobody read them."""
+    """For each monitor, the number of events that it has lost because no task read them."""
 
     @asynccontextmanager
     async def open(self) -> AsyncIterator[trio.MemoryReceiveChannel[Event]]:
@@ -53,13 +53,13 @@ class Monitors:
                     text = "%s has a monitor that nobody reads: %d events wait in it, further ones are lost, first %r"
                     log.warning(text, self.name, _LIMIT, event)
             except (trio.BrokenResourceError, trio.ClosedResourceError):
-                pass  # its reader has left, or the socket is closed
+                pass  # the reader has closed its end, or the socket is closed
 
     def warn(self, text: str) -> None:
-        """Say in the log what a user may have to see to."""
+        """Write a warning to the log, after the name of the socket."""
         log.warning("%s: %s", self.name, text)
 
     def close(self) -> None:
-        """End the streams of all monitors, after what they still hold."""
+        """End the streams of all monitors. Events that wait stay readable."""
         for channel in self._channels:
             channel.close()

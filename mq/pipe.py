@@ -1,17 +1,17 @@
-"""What waits between a socket and one peer? A lane of messages in each direction, its limit and its two ends.
+"""What waits between a socket and one peer? A lane of messages in each direction, with a limit and two ends.
 
-A lane has one producer and one consumer, which may live in different threads. Whoever stops says so in the
-lane, and the other end starts it again:
+A lane has one producer and one consumer, which may be in different threads. An end that stops sets a mark in the lane,
+and the other end starts it again:
 
 =========  ==========================================  =======================================
 end        stops when                                  is started by
 =========  ==========================================  =======================================
-consumer   the lane is empty: sets ``asleep``          the producer, calling ``wake()``
-producer   ``len(lane) >= limit``, or there are        the consumer, calling ``resume()`` when
-           plenty: sets ``stalled``                    ``low`` are left, which is half at most
+consumer   the lane is empty: sets ``asleep``          the producer, which calls ``wake()``
+producer   ``len(lane) >= limit``, or plenty of        the consumer, which calls ``resume()`` when
+           messages wait: sets ``stalled``             ``low`` are left, at most half of the limit
 =========  ==========================================  =======================================
 
-An end sets its mark first and looks at the lane once more, so that a change in between is never missed.
+An end sets its mark first and then checks the lane again, so that it cannot miss a change in between.
 """
 
 from __future__ import annotations
@@ -36,24 +36,24 @@ BULKY = 2 * UNIT
 
 
 def nobody() -> None:
-    """Stand in for an end that is not there (yet)."""
+    """Do nothing, in place of an absent end of a lane."""
 
 
 def nothing() -> None:
-    """Stand in for a peer that no message can be taken from at once."""
+    """Return None, in place of a peer from which no message can be read at once."""
 
 
 def ignored(_: str) -> None:
-    """Stand in for a connection that is not there."""
+    """Do nothing, in place of an absent connection."""
 
 
 def no() -> bool:
-    """Stand in for a question that nobody can answer (yet)."""
+    """Return False, in place of an absent connection."""
     return False
 
 
 class Lane(deque[Message]):
-    """Messages in one direction. ``len(lane)`` is what the high-water mark counts."""
+    """The messages in one direction. The high-water mark limits ``len(lane)``."""
 
     __slots__ = ("_few", "asleep", "bulky", "capacity", "lent", "limit", "low", "resume", "stalled", "wake")
 
@@ -62,15 +62,19 @@ class Lane(deque[Message]):
     bulky: bool
     """Large messages may be among those that wait: whoever takes messages out counts their bytes as well."""
     lent: int
-    """Messages that were taken out and still count."""
+    """The number of messages that left the lane and still count for the high-water mark."""
     limit: int
-    """How long the lane may become now: what of its capacity is not lent."""
+    """The maximum length of the lane now: ``capacity`` without the lent messages."""
     low: int
-    """The length at which a producer that stopped is to be started again."""
+    """The length at which the consumer starts a stalled producer."""
     asleep: bool
+    """The consumer has stopped."""
     wake: Callable[[], None]
+    """Start the consumer."""
     stalled: bool
+    """The producer has stopped."""
     resume: Callable[[], object]
+    """Start the producer."""
 
     def __init__(self, high_water: int) -> None:
         super().__init__()
@@ -84,14 +88,14 @@ class Lane(deque[Message]):
         self.resume = nobody
 
     def set_limit(self, high_water: int) -> None:
-        """Set the high-water mark; 0 means none."""
+        """Set the high-water mark; 0 means no limit."""
         self.capacity = high_water or UNLIMITED
         self.lend(self.lent)
 
     def replace(self, message: Message) -> bool:
-        """Put ``message`` in the place of the newest that waits; return whether one did.
+        """Replace the newest message in the lane by ``message``. Return False if the lane is empty.
 
-        In one step, and leaving no gap: the consumer may be in another thread.
+        The replacement is one step, because the consumer may be in another thread.
         """
         try:
             self[-1] = message
@@ -100,36 +104,36 @@ class Lane(deque[Message]):
         return True
 
     def put(self, message: Message) -> None:
-        """Add ``message``, whatever the limit, and wake the consumer."""
+        """Add ``message`` without a check of the limit, and wake the consumer."""
         self.append(message)
         if self.asleep:
             self.wake()
 
     def reopen(self) -> None:
-        """Start a producer that has stopped."""
+        """Start a stalled producer."""
         if self.stalled:
             self.stalled = False
             self.resume()
 
     def reopen_at(self, few: int) -> None:
-        """Have a producer that has stopped be started again when no more than ``few`` are there, or half of them."""
+        """Let a stalled producer start when ``few`` messages are left, or half of the capacity if that is less."""
         self._few = few
         self.lend(self.lent)
 
     def lend(self, count: int) -> None:
-        """Say that ``count`` messages were taken out and still count. Who took them sees to starting the producer."""
+        """Set the number of lent messages to ``count``. While it is not 0, their borrower must start the producer."""
         self.lent = count
         self.limit = self.capacity - count
-        # ZeroMQ's rule: a full lane opens again when half of it is gone, not for every single message.
+        # ZeroMQ's rule: a full queue accepts messages again when it is half empty, not after each message.
         self.low = -1 if count else min(self.capacity // 2, self._few)
 
 
 @define(eq=False)
 class Pipe:
-    """One peer of a socket: what waits for it, what came from it, and how much has passed.
+    """One peer of a socket: its two lanes, its state and its counters.
 
-    A connecting pipe lives as long as its endpoint, through every reconnect; an accepted one as long as its
-    connection.
+    The pipe of an endpoint of connect() lives as long as the endpoint, through all reconnections. The pipe of an
+    accepted connection lives as long as the connection.
     """
 
     endpoint: str
@@ -137,68 +141,68 @@ class Pipe:
     inbox: Lane
     connecting: bool
     ready: deque[Any]
-    """What can be received: the inbox itself, unless the pattern makes something else of what comes."""
+    """The messages that the socket can receive: the inbox, or the pattern's translation of the inbox."""
     translate: Callable[[list[Message]], list[Any]] | None = None
-    """What the link makes of messages before they come into the inbox, many at once."""
+    """The function by which the link translates a batch of messages before they enter the inbox."""
     peer: str = ""
     identity: bytes = b""
-    """What the peer calls itself, from its handshake."""
+    """The identity in the peer's handshake."""
     origin: Hashable = None
-    """The peer, as far as it can be told over several connections; None when it does not matter."""
+    """A key that is the same for all connections of one peer, as far as known; None if the pattern does not need it."""
     address: Any = None
-    """What a pattern that sends to the peer it is told calls it."""
+    """The routing id or number of the peer, for patterns whose messages name their recipient."""
     has_ended: Callable[[], bool] = no
-    """Return whether the peer has ended the connection, also while bytes wait to be read; False if nobody knows."""
+    """Return whether the peer has ended the connection, also while bytes wait to be read; False if that is unknown."""
     hang_up: Callable[[str], object] = ignored
-    """End its connection at once, for this reason."""
+    """End the connection at once. The argument is the reason."""
     leave: Callable[[str], object] = ignored
-    """End its connection in order, for this reason. The link sets it, and finds the reason in `parting`."""
+    """End the connection in order. The argument is the reason. The link sets this function, and reads `parting`."""
     parting: str = ""
-    """Why its connection is to end in order, once it is to: see `part`."""
+    """The reason why the connection is to end in order; "" if it is not. See `part`."""
     held: bool = False
-    """A link holds its connection, also after `connected` when it ends in order."""
+    """A link holds the connection, which may be in its orderly end after `connected` became False."""
     connected: bool = False
     readable: bool = False
-    """The pipe stands in the ring of those that have something to receive."""
+    """The pipe is in the ring of pipes with messages to receive."""
     read: Callable[[], Awaitable[bool]] | None = None
-    """Have the calling task wait for this peer and read what it sends, while nobody else does.
+    """Make the calling task wait for the peer and read the connection. Only one task at a time may do so.
 
-    Returns whether other tasks had their turn meanwhile.
+    Returns whether other tasks ran in between.
     """
     take: Callable[[], Message | None] = nothing
-    """In a dialogue, while `read` may be called: block the thread until this peer sends something, and read it.
+    """In a dialogue, while `read` may be called: block the thread until the peer sends bytes, and read them.
 
-    Return the message if one came that can be received as it is. Otherwise put the messages that came into the inbox,
-    and return None. Return None at once when another task of the run could run: `read` is the way to wait then.
+    Return a received message if it needs no translation. Otherwise put the received messages into the inbox, and return
+    None. Return None at once if another task of the run could run: then the caller has to wait in `read`.
     """
     hear: Callable[[], object] = nobody
-    """As `take`, but put the messages that came into the inbox in any case. Return whether the connection was read."""
+    """Do as `take`, but put all received messages into the inbox. Return whether the connection was read."""
     write: Callable[[], None] = nobody
-    """Have what is in the outbox, which is asleep, written at once."""
+    """Write the messages of the outbox, whose consumer is asleep, at once."""
     watch: Callable[[], object] = nobody
-    """Have its link read what it sends; who is in `read` comes back at once."""
+    """Let the link read the connection. A task in `read` returns at once."""
     offer: Callable[[], object] = nobody
-    """Called when `read` may be called again, as who still waits would rather."""
+    """The link calls `offer` when a waiting task may call `read` again."""
     wanted: bool = False
-    """One task receives from this peer alone, and would rather have read by itself."""
+    """One task receives from this peer only, and reads the connection itself if it may."""
     in_flight: int = 0
-    """Messages taken from the outbox that the kernel does not wholly have yet."""
+    """The number of messages that left the outbox and are not completely in the kernel yet."""
     shares: bool = False
-    """Its link takes messages that are encoded already, once for many peers, and no others."""
+    """The link accepts only messages that are already encoded, once for many peers."""
     withheld: bool = False
-    """The peer must not have what is in the outbox yet. The consumer is woken when it may."""
+    """The messages of the outbox must not be sent yet. The consumer is woken when they may be."""
     wired: bool = False
-    """The outbox holds the bytes of whole messages, as they go over the wire."""
+    """The outbox holds encoded messages, as bytes for the wire."""
     in_process: bool = False
-    """The peer is in this process: what is in the outbox is already its own."""
+    """The peer is in this process, and the outbox is its inbox."""
     progress: Callable[[], object] | None = None
-    """Called when the kernel took something or the queue moved: set while the socket flushes."""
+    """It is called when the kernel accepts bytes or the queue shrinks. It is set while the socket flushes."""
     trusted: bool = False
-    """Its peer says that it sends what was asked for and nothing else, and a SUB has no reason to look at it all."""
+    """The peer announced that it sends no message without a matching subscription, so a SUB need not check messages."""
     retired: bool = False
-    """Its endpoint is being closed: nothing more may be sent to it."""
+    """The endpoint is being closed, so no further message may be sent to the peer."""
     connections: int = 0
-    """How often a peer was there."""
+    """The number of completed handshakes."""
     messages_out: int = 0
     messages_in: int = 0
     bytes_out: int = 0
@@ -206,18 +210,18 @@ class Pipe:
 
     @property
     def usable(self) -> bool:
-        """The peer is there, and may be sent to."""
+        """Whether the peer is connected and messages may be sent to it."""
         return self.connected and not self.retired
 
     @property
     def unreceived(self) -> int:
-        """How many messages wait to be received."""
+        """The number of messages that wait to be received."""
         return len(self.inbox) + (0 if self.ready is self.inbox else len(self.ready))
 
     def part(self, reason: str) -> None:
-        """End its connection in order: flush, half-close, and wait until the peer has taken all bytes.
+        """End the connection in order: flush, half-close, and wait until the peer has acknowledged all bytes.
 
-        A connection that does not exist yet is ended when it does and what waits for it is sent.
+        If there is no connection yet, the next connection sends the waiting messages and then ends.
         """
         if not self.parting and not self.in_process:
             self.parting = reason
@@ -226,16 +230,16 @@ class Pipe:
 
     @property
     def settled(self) -> bool:
-        """The peer's side has what was sent, and an orderly end that has begun is over."""
+        """Whether all sent messages have left this socket, and no orderly end is in progress."""
         return not self.unsent and not (self.held and self.parting)
 
     @property
     def unsent(self) -> bool:
-        """Messages are here that the peer's side does not have."""
+        """Whether sent messages wait in this socket."""
         return bool(self.outbox or self.in_flight) and not self.in_process
 
     def statistics(self) -> PeerStatistics:
-        """Return its counters and queue lengths of this moment."""
+        """Return a snapshot of the counters and queue lengths."""
         return PeerStatistics(
             endpoint=self.endpoint,
             peer=self.peer,

@@ -1,4 +1,4 @@
-"""Where is a socket to be found? The endpoints that it was bound or connected to, and whether anybody was met there."""
+"""Which endpoints has a socket? The endpoints of bind and connect, and why a peer is not reached."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Listens(Protocol):
 
 @define(eq=False)
 class Place:
-    """One call of bind or connect, and the background work that it started."""
+    """One call of bind or connect, and its background work."""
 
     endpoint: str
     address: Endpoint
@@ -29,15 +29,15 @@ class Place:
     pipe: Pipe | None = None
     listener: Listens | None = None
     farewell: trio.CancelScope | None = None
-    """What is sent to it is flushed; then it ends."""
+    """Set while the messages for the endpoint are flushed after unbind or disconnect; its end ends the flushing."""
     told: bool = False
-    """The log says that a further connect() to it was ignored."""
+    """The log has said that a further connect() to the endpoint was ignored."""
 
 
 def find(name: str, endpoint: str, how: str, places: Sequence[Place]) -> Place:
-    """Return the latest of ``places`` that is ``how`` ("bound" or "connected") to ``endpoint``, however it is spelled.
+    """Return the latest of ``places`` that is ``how`` ("bound" or "connected") to ``endpoint``, in any spelling.
 
-    Raises `InvalidEndpoint`, whose text lists the endpoints that ``places`` are so bound or connected to.
+    Raises `InvalidEndpoint`, whose text lists the endpoints of ``places`` that are bound or connected.
     """
     staying = [place for place in places if place.farewell is None]
     fitting = [place for place in staying if (place.listener is not None) == (how == "bound")]
@@ -54,7 +54,7 @@ def find(name: str, endpoint: str, how: str, places: Sequence[Place]) -> Place:
 
 
 def leaving_before(place: Place, places: Iterable[Place]) -> bool:
-    """Return whether one of ``places`` up to ``place`` is being left, and has something to flush yet."""
+    """Return whether one of ``places`` before ``place`` still flushes after unbind or disconnect."""
     for each in places:
         if each is place:
             break
@@ -64,7 +64,7 @@ def leaving_before(place: Place, places: Iterable[Place]) -> bool:
 
 
 def whereabouts(places: Sequence[Place], trouble: Mapping[str, str]) -> str:
-    """Say who could come, and why nobody has."""
+    """Return for each endpoint why no peer is connected. ``trouble`` maps endpoints to the last reason."""
     if not places:
         return "the socket has no endpoint; call bind() or connect() on it"
     said = []

@@ -85,7 +85,7 @@ async def test_a_wildcard_is_for_bind_only(wildcard: str) -> None:
     [
         ("tcp://127.0.0.1:*", "let the system choose with port '*'"),
         ("ipc://*", "bind another path or 'ipc://*'"),
-        ("inproc://taken", "close it, or choose another"),
+        ("inproc://taken", "close that socket, or choose another name"),
     ],
 )
 async def test_an_address_in_use_is_named_with_what_to_do(endpoint: str, advice: str) -> None:
@@ -170,7 +170,7 @@ def test_asyncio_is_named() -> None:
         async with mq.Push():
             pass
 
-    with pytest.raises(mq.NotOpen, match=says("a Push is opened in a task of Trio", "trio.run(main)", "asyncio")):
+    with pytest.raises(mq.NotOpen, match=says("a Push can only be opened in a Trio task", "trio.run(main)", "asyncio")):
         asyncio.run(main())
 
 

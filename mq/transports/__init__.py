@@ -7,7 +7,7 @@ from .shortage import PASSING, first_of, is_shortage, reason_of
 from .tcp import TCP
 
 TRANSPORTS: dict[str, Transport] = {"tcp": TCP, "ipc": IPC}
-"""The transports that carry a stream of bytes, by scheme."""
+"""For each scheme, its transport. `inproc` carries messages, not bytes, and is not in this table."""
 
 __all__ = [
     "PASSING",

@@ -9,8 +9,8 @@ instead, if whatever could make another task runnable ends the poll as well:
 - A deadline: the poll ends with the next one.
 - The calling task itself: it does nothing while it polls.
 
-Trio has no public names for these facts, so this file reads private ones, and changes none. Where a name is missing,
-and where a run is not an ordinary one, `Stream.block` returns False at once, and every wait goes through Trio.
+Trio has no public names for these facts, so this file reads private ones, and changes none. If a name is missing, or
+the run is not an ordinary one, `Stream.block` returns False at once, and every wait goes through Trio.
 """
 
 from __future__ import annotations
@@ -26,16 +26,16 @@ from typing import Any
 import trio
 
 _MANY = 64
-"""Tasks of a run from which on none is taken to be alone: to look at each of them would take too long."""
+"""If a run has more tasks, no task counts as alone, because checking each of them takes too long."""
 
 _LONGEST = 60_000.0
-"""Milliseconds of one poll, at most."""
+"""The maximum duration of one poll in milliseconds."""
 
 _GLANCE = 40e-6
-"""Seconds of a glance: less than it takes to fall asleep and to be woken."""
+"""The duration of a glance in seconds. To sleep and to be woken takes longer."""
 
 _MOST_REST = 255
-"""Waits without a glance between two glances in vain, at most."""
+"""The maximum number of waits without a glance between two glances in vain."""
 
 _is_runnable = attrgetter("_next_send_fn")
 
@@ -53,8 +53,8 @@ def _never() -> bool:
 class Blocker:
     """Blocks the thread until a socket is readable.
 
-    To fall asleep and to be woken takes more processor time than a short glance. So a wait begins with one, unless the
-    last glances were in vain: the peer is slow then, or has no core of its own to answer on.
+    A glance is a short busy wait. To sleep and to be woken takes more processor time than a glance. So a wait begins
+    with a glance, unless the last glances were in vain: then the peer is slow, or has no processor core of its own.
     """
 
     __slots__ = ("_descriptor", "_in_vain", "_poll", "_rest", "_solitude")
@@ -67,14 +67,14 @@ class Blocker:
         self._descriptor = sock.fileno()
         self._solitude = solitude
         self._rest = 0
-        """Waits without a glance that are to come."""
+        """The number of waits until the next glance."""
         self._in_vain = 0
-        """Waits without a glance after the last glance in vain."""
+        """The number of waits without a glance that followed the last glance in vain."""
 
     def block(self) -> bool:
-        """Block until something is ready, or Trio's next deadline passes; return whether only the socket is ready.
+        """Block until the socket or Trio has I/O, or Trio's next deadline passes. Return whether only the socket has.
 
-        Return False at once when another task can run now, and when the calling task is cancelled.
+        Return False at once if another task can run now, or if the calling task is cancelled.
         """
         milliseconds = self._solitude.milliseconds()
         if not milliseconds:
@@ -99,33 +99,33 @@ class Blocker:
 
 
 class Solitude:
-    """What a task of one Trio run can know about the other tasks of that run."""
+    """The state of one Trio run, as far as it decides whether another task can run."""
 
     __slots__ = ("_deadlines", "_now", "_point", "_runnable", "_runner", "_task", "descriptor")
 
     def __init__(self, runner: Any) -> None:
-        """Raises AttributeError and KeyError when this version of Trio uses other names."""
+        """Raises AttributeError or KeyError if this version of Trio has other names."""
         self.descriptor: int = runner.io_manager._epoll.fileno()
-        """Readable as soon as Trio has I/O to process."""
+        """The descriptor that becomes readable when Trio has I/O to process."""
         self._runner = runner
         self._runnable = runner.runq
         self._deadlines = runner.deadlines
         self._now: Callable[[], float] = runner.clock.current_time
         self._task: Callable[[], object] = _never
-        """The task that was alone when it was last looked at, as a weak reference."""
+        """A weak reference to the task that was alone at the last check."""
         self._point = 0
-        """The step of that task: Trio counts them."""
+        """The number of that task's step. Trio counts the steps of each task."""
         self._begin_step(trio.lowlevel.current_task())
 
     def milliseconds(self) -> float:
-        """Return for how long no other task can run unless `descriptor` becomes readable.
+        """Return for how many milliseconds no other task can run, unless `descriptor` becomes readable.
 
-        Return 0 when another task can run now, and when the calling task is cancelled.
+        Return 0 if another task can run now, or if the calling task is cancelled.
         """
         if self._runnable:
             return 0.0
         task: Any = trio.lowlevel.current_task()
-        # Later in the same step, another task is runnable only if this one made it so, and then it is in the queue.
+        # Later in the same step, another task is runnable only if this task woke it. Then the other task is in runq.
         same_step = task._schedule_points == self._point and self._task() is task
         if not (same_step or self._begin_step(task)) or task._cancel_status.effectively_cancelled:
             return 0.0
@@ -133,7 +133,7 @@ class Solitude:
         return min(left, _LONGEST) if left > 0 else 0.0
 
     def _begin_step(self, task: Any) -> bool:
-        """Return whether ``task`` is alone in its present step. Trio takes several tasks at a time from its queue."""
+        """Return whether ``task`` is alone in its current step. Trio takes several tasks at a time from its queue."""
         runner = self._runner
         tasks = runner.tasks
         if (
@@ -152,10 +152,10 @@ _of_run: trio.lowlevel.RunVar[Solitude] = trio.lowlevel.RunVar("_of_run")
 
 
 def _of_this_run() -> Solitude | None:
-    """Return what the run of the calling task knows, or None where every wait has to go through Trio.
+    """Return the `Solitude` of the run of the calling task, or None if every wait has to go through Trio.
 
-    Every wait has to outside a run, on systems without epoll, with a clock other than the system's, and with a version
-    of Trio whose private names are others.
+    The result is None outside a run, on systems without epoll, with a clock other than the system's, and with a version
+    of Trio that has other private names.
     """
     try:
         return _of_run.get()

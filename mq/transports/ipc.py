@@ -1,6 +1,6 @@
 """How do bytes travel between processes of one machine? Unix sockets: paths and Linux's abstract names.
 
-libzmq removes whatever stands at the path that it binds. Here `paths` says whose a path is.
+libzmq removes any file at the path that it binds. Here, `paths` decides which paths may be taken over.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class IpcTransport:
             prepare = partial(_prepare, options, by_process(options))
             if options.use_fd is not None:
                 sock = sockets.adopt(options, (socket.AF_UNIX,))
-                # What is in the file system is not ours to remove.
+                # The file at the path belongs to the program that made the descriptor, so it is not removed.
                 return sockets.SocketListener(sock, _endpoint_of(sock.getsockname()), prepare)
             sock, endpoint, clean_up = _bind(endpoint, options)
         except OSError as error:
@@ -43,7 +43,7 @@ class IpcTransport:
 
     def check(self, endpoint: Ipc, options: Options) -> None:
         if endpoint.wildcard:
-            raise InvalidEndpoint("endpoint 'ipc://*' cannot be connected to: bind() returns the path that it chose")
+            raise InvalidEndpoint("endpoint 'ipc://*' cannot be connected to: use the endpoint that bind() returns")
 
     async def connect(self, endpoint: Ipc, options: Options, rounds: Rounds) -> sockets.SocketStream:
         sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
@@ -68,7 +68,7 @@ IPC = IpcTransport()
 
 
 def _bind(endpoint: Ipc, options: Options) -> tuple[socket.socket, Ipc, Callable[[], None] | None]:
-    """Return a socket that listens at ``endpoint``, the endpoint with its path, and what removes that."""
+    """Return a socket that listens at ``endpoint``, its endpoint with a path, and a function that removes the file."""
     sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     clean_up: Callable[[], None] | None = None
     try:
@@ -96,17 +96,17 @@ def _endpoint_of(address: str | bytes) -> str:
 
 def _abstract_address(endpoint: Ipc) -> bytes:
     if sys.platform != "linux":
-        raise InvalidEndpoint(f"endpoint {endpoint.text!r} is an abstract name, which only Linux has: use a path")
+        raise InvalidEndpoint(f"endpoint {endpoint.text!r} has an abstract name, which only Linux supports: use a path")
     return b"\0" + os.fsencode(endpoint.path[1:])
 
 
 def _bind_chosen(sock: socket.socket) -> tuple[Ipc, Callable[[], None]]:
-    """Bind in a new directory that only this user can enter."""
+    """Bind a path in a new directory that only this user can enter. Return the endpoint, and a removing function."""
     directory = tempfile.mkdtemp(prefix="mq-")
     path = os.path.join(directory, "socket")
     if len(os.fsencode(path)) > IPC_PATH_LIMIT:
         shutil.rmtree(directory)
-        raise OSError(errno.ENAMETOOLONG, f"the temporary directory {directory!r} is too long for a Unix socket")
+        raise OSError(errno.ENAMETOOLONG, f"the path {path!r} in the temporary directory is too long for a Unix socket")
     try:
         sock.bind(path)
     except BaseException:
@@ -123,7 +123,7 @@ def _prepare(options: Options, admit: Callable[[str, socket.socket], None], sock
 
 
 def _describe(sock: socket.socket) -> str:
-    """Name the process at the other end."""
+    """Return a text that identifies the process of the peer."""
     if sys.platform != "linux":
         return "ipc"
     pid, uid, _ = credentials(sock)

@@ -1,4 +1,4 @@
-"""Which address of this machine does an endpoint name? An address, an interface or a name in the hosts file."""
+"""Which address does bind use? A numeric address, the address of an interface, or a name in the hosts file."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ _HOSTS = Path("/etc/hosts")
 
 
 def address(host: str, text: str, *, ipv6: bool = False) -> tuple[int, str]:
-    """Return the family and address to bind for ``host`` in the endpoint ``text``, without asking a name server.
+    """Return the family and address to bind for ``host`` in the endpoint ``text``, without a query to a name server.
 
-    Raises `InvalidEndpoint`, and OSError for an interface that has no address.
+    Raises `InvalidEndpoint`, or OSError for an interface without an address.
     """
     if host == "*":
         return (socket.AF_INET6, "::") if ipv6 else (socket.AF_INET, "0.0.0.0")
@@ -39,8 +39,8 @@ def address(host: str, text: str, *, ipv6: bool = False) -> tuple[int, str]:
         return listed[0]
     raise InvalidEndpoint(
         f"endpoint {text!r} cannot be bound: {host!r} is neither an address nor an interface of this machine "
-        f"({', '.join(interfaces())}), nor a name in {_HOSTS}; bind to an address or '*': only connect() asks name "
-        "servers"
+        f"({', '.join(interfaces())}), nor a name in {_HOSTS}; bind to an address or '*', because only connect() "
+        "queries name servers"
     )
 
 
@@ -50,7 +50,7 @@ def interfaces() -> list[str]:
 
 
 def check_link_local(host: str, text: str) -> None:
-    """Raise `InvalidEndpoint` for a link-local IPv6 address without a zone, which could be on any interface."""
+    """Raise `InvalidEndpoint` for a link-local IPv6 address without a zone, because the zone selects the interface."""
     if ":" in host and "%" not in host and ipaddress.IPv6Address(host).is_link_local:
         known = [name for name in interfaces() if not name.startswith("lo")] or ["eth0"]
         raise InvalidEndpoint(
@@ -63,13 +63,13 @@ def _check_zone(host: str, text: str) -> None:
     _, separator, zone = host.partition("%")
     if separator and not zone.isdecimal() and zone not in (known := interfaces()):
         raise InvalidEndpoint(
-            f"endpoint {text!r} has the zone {zone!r}, which is no interface of this machine ({', '.join(known)})"
+            f"endpoint {text!r} has the zone {zone!r}, which is not an interface of this machine ({', '.join(known)})"
         )
 
 
 def _interface_address(name: str) -> str:
     if sys.platform != "linux":
-        raise OSError(errno.EADDRNOTAVAIL, "this system does not tell an interface's address; bind the address")
+        raise OSError(errno.EADDRNOTAVAIL, "on this system, bind to the address of the interface instead of its name")
     siocgifaddr = 0x8915
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
         answer = fcntl.ioctl(probe.fileno(), siocgifaddr, struct.pack("256s", name.encode()[:15]))

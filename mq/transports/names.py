@@ -13,7 +13,7 @@ import re
 import socket
 from typing import Any, TypeAlias
 
-import idna  # Trio depends on it, and encodes names by it
+import idna  # a dependency of Trio, which encodes names with it
 import trio
 from attrs import define, field
 
@@ -22,10 +22,10 @@ from .rounds import Address
 from .shortage import NoThread
 
 _Found: TypeAlias = list[tuple[Any, ...]]
-"""What getaddrinfo() returns."""
+"""The result of getaddrinfo()."""
 
 MOST = 100
-"""Look-ups that one Trio run has at a time. Further names wait until one of these ends."""
+"""The maximum number of look-ups at a time in one Trio run. Further names wait until a look-up ends."""
 
 
 async def look_up(host: str, port: int) -> list[Address]:
@@ -33,7 +33,7 @@ async def look_up(host: str, port: int) -> list[Address]:
     name = encoded(host)
     found = numeric(name)
     if found is None and ":" in host:
-        raise OSError(errno.EADDRNOTAVAIL, f"{host!r} has a zone that is no interface of this machine")
+        raise OSError(errno.EADDRNOTAVAIL, f"{host!r} has a zone that is not an interface of this machine")
     if found is None and _has_a_resolver():
         found = await trio.socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     if found is None:
@@ -51,7 +51,7 @@ def encoded(host: str) -> bytes:
     try:
         return idna.encode(host, uts46=True)
     except UnicodeError as error:
-        raise OSError(errno.EINVAL, f"no host has that name: {error}") from None
+        raise OSError(errno.EINVAL, f"it is not a valid host name: {error}") from None
 
 
 def numeric(name: bytes) -> _Found | None:
@@ -66,13 +66,13 @@ _FOUR_NUMBERS = re.compile(r"[0-9]+(\.[0-9]+){3}")
 
 
 def why_no_host(host: str) -> str | None:
-    """Return why no host can have the address or name ``host``, or None if one can."""
+    """Return why ``host`` is not a valid address or host name, or None if it is valid."""
     try:
         name = encoded(host)
     except OSError as error:
         return error.strerror
     if _FOUR_NUMBERS.fullmatch(host) and numeric(name) is None:
-        return "the parts of an IPv4 address end at 255"
+        return "each part of an IPv4 address is at most 255"
     return why_no_host_name(name.decode())
 
 
@@ -85,7 +85,7 @@ def _has_a_resolver() -> bool:
 
 @define(eq=False)
 class _LookUp:
-    """A look-up under way."""
+    """A look-up in progress."""
 
     done: trio.Event = field(factory=trio.Event)
     found: _Found = field(factory=list)
@@ -131,7 +131,7 @@ class _LookUps:
             trio.lowlevel.start_thread_soon(work, lambda _: None, f"look-up of {name.decode()}")
         except RuntimeError as error:
             raise NoThread(
-                f"no thread can be started to look up the host ({error}); raise ulimit -u or pids.max"
+                f"no thread can be started to look up the host ({error}): raise ulimit -u or pids.max"
             ) from None
         self.running[name] = look_up
         return look_up

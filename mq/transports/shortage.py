@@ -1,6 +1,6 @@
-"""What has the machine too little of? Descriptors, memory, threads; and which limit the user can raise.
+"""Is an error a shortage, and which limit can the user raise? Shortages of descriptors, memory and threads.
 
-A shortage passes. So background work reports it, and tries again later.
+A shortage passes. So background work reports the shortage, and tries again later.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ import errno
 import os
 
 PASSING = (OSError, MemoryError)
-"""What background work outlives. Any other exception is a fault of this library, and leaves the socket's block."""
+"""The exceptions after which background work continues. Any other exception is a bug of `mq`, and is raised."""
 
 _MEMORY = "give it more memory (ulimit -v, memory.max of its control group)"
 ADVICE = {
@@ -19,23 +19,23 @@ ADVICE = {
     errno.ENOBUFS: _MEMORY,
     errno.ENOSPC: "raise the limit of what epoll watches (sysctl fs.epoll.max_user_watches)",
 }
-"""What to do about the errors that are shortages."""
+"""The advice for each error number that means a shortage."""
 
 
 class NoThread(OSError):
-    """The system has no thread for this process. The text says for what, and what to raise."""
+    """The system cannot start a thread. The text states the purpose of the thread, and the limit to raise."""
 
     def __init__(self, text: str) -> None:
         super().__init__(errno.EAGAIN, text)
 
 
 def is_shortage(error: BaseException) -> bool:
-    """Return whether ``error`` says that the machine has too little of something, rather than what is wrong."""
+    """Return whether ``error`` means a shortage, and not a fault."""
     return isinstance(error, (MemoryError, NoThread)) or (isinstance(error, OSError) and error.errno in ADVICE)
 
 
 def reason_of(error: BaseException) -> str:
-    """Return why background work failed: what the system says, and what to raise."""
+    """Return why background work failed: the text of the system, and the limit to raise."""
     if isinstance(error, MemoryError):
         return f"{os.strerror(errno.ENOMEM)}: {_MEMORY}"
     if not isinstance(error, OSError):
@@ -45,6 +45,6 @@ def reason_of(error: BaseException) -> str:
 
 
 def first_of(group: BaseExceptionGroup[BaseException]) -> BaseException:
-    """Return the first exception in ``group`` that is no group itself."""
+    """Return the first exception in ``group`` that is not a group itself."""
     first = group.exceptions[0]
     return first_of(first) if isinstance(first, BaseExceptionGroup) else first

@@ -1,4 +1,4 @@
-"""Which options are the operating system's? What it is asked to do with the sockets that we make."""
+"""Which options go to the operating system? Those that setsockopt() sets on each OS socket."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from ..options import Options
 
 
 def _whole(value: float) -> int:
-    """Return whole seconds: at least as many, for 0 would mean something else."""
+    """Return whole seconds, rounded up, because 0 has another meaning."""
     return math.ceil(value)
 
 
@@ -27,7 +27,7 @@ def _milliseconds(value: float) -> int:
 
 @frozen
 class _Wish:
-    """One of our options, and what setsockopt() calls it: the first of ``names`` that this system has."""
+    """One option of `mq`, and its names for setsockopt(). The first of ``names`` that this system has is used."""
 
     option: str
     level: int
@@ -61,31 +61,31 @@ _SERVICE = {
 }
 
 _NUMBERS = {"SO_BUSY_POLL": 46} if sys.platform == "linux" else {}
-"""What Python's socket module does not name."""
+"""The numbers of names that Python's socket module lacks."""
 
 LARGEST = 2**31 - 1
-"""The largest number that the system takes."""
+"""The largest number that setsockopt() and listen() accept."""
 
 _IPC_SEND_BUFFER = 2 * 1024 * 1024
-"""Bytes that the kernel may hold on an ipc connection, unless ``send_buffer`` says otherwise.
+"""The size of the kernel's send buffer of an ipc connection in bytes, unless ``send_buffer`` is set.
 
-The usual 208 KiB are a few large messages: writer and reader would sleep and wake each other for every one of them.
-The kernel caps this at net.core.wmem_max.
+The default of 208 KiB holds a few large messages, so writer and reader would wake each other for each message. The
+kernel limits the size to net.core.wmem_max.
 """
 
 
 def apply(sock: socket.socket, options: Options) -> None:
-    """Set on a new ``sock`` what ``options`` want of the system. Raises OSError, which names the option."""
+    """Set the options of the system on a new ``sock``. Raises OSError, which names the option."""
     if sock.family != socket.AF_UNIX:
         _grant(sock, options, _DEVICE)
     apply_to_accepted(sock, options)
 
 
 def apply_to_accepted(sock: socket.socket, options: Options) -> None:
-    """The same for a socket that was accepted: its device is its listener's, and may not be set again."""
+    """Set the options of the system on an accepted ``sock``, except the device, which comes from the listener."""
     _grant(sock, options, _BUFFERS)
     if sock.family == socket.AF_UNIX and options.send_buffer is None:
-        with contextlib.suppress(OSError):  # a system that refuses so much keeps its own size
+        with contextlib.suppress(OSError):  # a system that rejects this size keeps its default
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _IPC_SEND_BUFFER)
     if sock.family != socket.AF_UNIX:
         _grant(sock, options, _TCP)
@@ -107,13 +107,13 @@ def _set(sock: socket.socket, wish: _Wish, value: Any) -> None:
         if number is not None:
             break
     else:
-        raise OSError(errno.ENOPROTOOPT, f"this system has no {wish.names[0]}, leave out {wish.option}={value!r}")
+        raise OSError(errno.ENOPROTOOPT, f"this system has no {wish.names[0]}: leave out {wish.option}={value!r}")
     try:
         argument = wish.encode(value)
         if isinstance(argument, int) and argument > LARGEST:
             raise OSError(errno.EINVAL, "")
         sock.setsockopt(wish.level, number, argument)
-    except OverflowError:  # milliseconds that are no float
+    except OverflowError:  # milliseconds beyond the range of floats
         code = errno.EINVAL
     except OSError as error:
         code = error.errno or errno.EINVAL

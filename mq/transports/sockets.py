@@ -1,4 +1,4 @@
-"""How does an OS socket serve as a stream or a listener? What tcp and ipc share."""
+"""How does an OS socket serve as a stream or a listener? The code that tcp and ipc share."""
 
 from __future__ import annotations
 
@@ -20,20 +20,20 @@ from . import alone, shortage, socket_options
 from .ownership import own
 
 _GATHER_LIMIT = 64
-"""Buffers offered to the kernel at once: more than it takes, and few enough to be offered again and again."""
+"""The maximum number of buffers in one write. The kernel rarely accepts more bytes, and a retry stays cheap."""
 
 _GLANCE = 40e-6
-"""Seconds to poll for before it is worth while to fall asleep and to be woken."""
+"""The duration of a busy wait in seconds. To sleep and to be woken costs more than this."""
 
 _SELECT_LIMIT = 1024
-"""Descriptors from which on select() takes none."""
+"""select() accepts only descriptors below this number."""
 
 if sys.platform == "linux":
     import fcntl
     from termios import TIOCOUTQ as _SIOCOUTQ
 
     def _in_send_buffer(sock: socket.socket) -> int | None:
-        """Return how many bytes the kernel holds for the peer of ``sock``, a FIN included as one."""
+        """Return how many unacknowledged bytes the kernel holds for the peer of ``sock``. A FIN counts as one byte."""
         try:
             [size] = struct.unpack("i", fcntl.ioctl(sock, _SIOCOUTQ, bytes(4)))
         except OSError:
@@ -41,38 +41,38 @@ if sys.platform == "linux":
         return int(size)
 
     _TCP_INFO = struct.Struct("=xxB5x 36xI8xI8xI")
-    """Of struct tcp_info: retransmits, and the ages of the last sent data and acknowledgement [ms]; round trip [us]."""
+    """Fields of struct tcp_info: retransmits; ms since the last sent data and acknowledgement; round trip in µs."""
 
     def _unanswered(sock: socket.socket) -> float:
         """Return for how many seconds nothing was acknowledged, if a segment was sent again in vain since; else 0.
 
-        A kernel whose receive buffer is full acknowledges each segment that is sent again, but takes none.
+        A kernel with a full receive buffer discards each segment that is sent again, but acknowledges it.
         """
         try:
             info = sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _TCP_INFO.size)
             retransmits, sent, acknowledged, round_trip = _TCP_INFO.unpack(info)
-        except (OSError, struct.error):  # no TCP, or an old kernel
+        except (OSError, struct.error):  # not TCP, or an old kernel
             return 0.0
         in_vain = retransmits and acknowledged - _TICK > sent > _TICK + 2 * round_trip / 1000
         return acknowledged / 1000 if in_vain else 0.0
 
     _TICK = 20
-    """Milliseconds that two of these ages may differ although they are of the same moment."""
+    """The inaccuracy of the two times in milliseconds: they may differ by this much for the same moment."""
 
 else:
 
     def _unanswered(sock: socket.socket) -> float:
-        """Return 0: there is no call for it that all these systems share."""
+        """Return 0, because these systems have no common call for this time."""
         return 0.0
 
     def _in_send_buffer(sock: socket.socket) -> int | None:
-        """Return None: there is no call for it that all these systems share."""
+        """Return None, because these systems have no common call for this number."""
         return None
 
 
 
 _ENDED = getattr(select, "POLLRDHUP", 0)
-"""What to ask the kernel for, to hear of nothing but an end; the end of one direction, where the system tells."""
+"""The flags of a poll that reports only the end of a connection, and the peer's half-close if the system has that."""
 
 
 class SocketStream:
@@ -129,7 +129,7 @@ class SocketStream:
         try:
             self._sock.shutdown(socket.SHUT_WR)
         except OSError as error:
-            if error.errno != errno.ENOTCONN:  # the peer was faster
+            if error.errno != errno.ENOTCONN:  # the peer has already closed
                 raise
         self._ended = True
 
@@ -150,7 +150,7 @@ class SocketStream:
 
 
 class SocketListener:
-    """A listening stream socket. ``describe`` names and prepares each accepted connection, or turns it away."""
+    """A listening OS socket. ``describe`` prepares an accepted connection and returns its name, or rejects the peer."""
 
     def __init__(
         self,
@@ -174,11 +174,11 @@ class SocketListener:
             try:
                 sock, _ = self._sock.accept()
             except (BlockingIOError, ConnectionAbortedError):
-                continue  # whoever it was has gone again
+                continue  # the peer has already disconnected
             try:
                 return SocketStream(sock, self._describe(sock))
             except OSError as error:
-                sock.close()  # gone between accept and the look at its address
+                sock.close()  # the peer disconnected before its address was read
                 if shortage.is_shortage(error):
                     raise
             except BaseException:
@@ -187,12 +187,12 @@ class SocketListener:
 
     def close(self) -> None:
         if self._sock.fileno() != -1 and self._on_close is not None:
-            self._on_close()  # first: once the socket is closed, another process may take over its path
+            self._on_close()  # before the close, because afterwards another process may take over the path
         close(self._sock)
 
 
 def close(sock: socket.socket) -> bool:
-    """Close ``sock``, waking who waits for it; return whether it was open."""
+    """Close ``sock``, and wake the tasks that wait for it. Return whether it was open."""
     if sock.fileno() == -1:
         return False
     trio.lowlevel.notify_closing(sock)
@@ -208,7 +208,7 @@ async def connect(sock: socket.socket, address: object, peer: str) -> SocketStre
         try:
             sock.connect(address)  # type: ignore[arg-type]
         except BlockingIOError as error:
-            if sock.family == socket.AF_UNIX:  # it is not under way: no room, and nothing says when there is
+            if sock.family == socket.AF_UNIX:  # the backlog is full, and no event reports when it has room
                 raise OSError(error.errno, "too many connections wait to be accepted there") from None
             await trio.lowlevel.wait_writable(sock)
             code = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
@@ -221,20 +221,20 @@ async def connect(sock: socket.socket, address: object, peer: str) -> SocketStre
 
 
 def adopt(options: Options, families: Collection[int]) -> socket.socket:
-    """Take over ``options.use_fd``, a socket of one of ``families`` that listens already.
+    """Return the OS socket with the descriptor ``options.use_fd``, which must listen and be of one of ``families``.
 
-    Raises OSError when it is something else, and leaves it alone then.
+    Raises OSError if it does not, and leaves the descriptor open.
     """
     descriptor = options.use_fd
     try:
         sock = socket.socket(fileno=descriptor)
     except (OSError, OverflowError) as error:
         code = getattr(error, "errno", errno.EBADF)
-        raise OSError(code, f"use_fd={descriptor} is no open socket: {os.strerror(code)}") from None
+        raise OSError(code, f"use_fd={descriptor} is not an open socket: {os.strerror(code)}") from None
     try:
         if sock.family not in families or sock.type != socket.SOCK_STREAM:
             kind = f"{sock.family!r}, {sock.type!r}"
-            raise OSError(errno.EINVAL, f"use_fd={descriptor} is a socket of {kind}: bind its own transport")
+            raise OSError(errno.EINVAL, f"use_fd={descriptor} is a socket of {kind}: bind an endpoint of that kind")
         if not sock.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
             raise OSError(errno.EINVAL, f"use_fd={descriptor} does not listen: call listen() on it first")
         socket_options.apply_to_accepted(sock, options)
@@ -247,17 +247,17 @@ def adopt(options: Options, families: Collection[int]) -> socket.socket:
 
 ADVICE = shortage.ADVICE | {
     errno.EADDRINUSE: "another socket listens there; stop it, or let the system choose with port '*'",
-    errno.EADDRNOTAVAIL: "that address is not one of this machine's; use '*' to listen on all of them",
-    errno.EACCES: "not permitted; ports below 1024 need a privilege, paths need a directory you may write to",
+    errno.EADDRNOTAVAIL: "this machine does not have that address; use '*' to listen on all its addresses",
+    errno.EACCES: "ports below 1024 need a privilege, and paths need a directory that you may write to",
     errno.ENOENT: "its directory does not exist; create it first",
 }
-"""What to do about an error of the system's when binding."""
+"""The advice for each error number of bind()."""
 
 
 def bind_error(endpoint: str, error: OSError, advice: Mapping[int, str] = ADVICE) -> BindError:
-    """Return the error for an ``endpoint`` that cannot be bound, with what to do about it."""
+    """Return the error for an ``endpoint`` that cannot be bound, with advice."""
     code = error.errno or 0
     reason = error.strerror or str(error)
-    if reason == os.strerror(code) and code in advice:  # a text of our own has its advice in it
+    if reason == os.strerror(code) and code in advice:  # the texts of mq contain their own advice
         reason = f"{reason}: {advice[code]}"
     return BindError(error.errno, f"cannot bind {endpoint!r}: {reason}")

@@ -1,4 +1,4 @@
-"""How is a proxy asked for a connection? SOCKS 5 (RFC 1928), with a user name and password (RFC 1929); no I/O."""
+"""How does a proxy make a connection for us? By SOCKS 5 (RFC 1928), also with a password (RFC 1929); no I/O."""
 
 from __future__ import annotations
 
@@ -13,23 +13,23 @@ _PASSWORD_VERSION = 1
 
 _REFUSALS = {
     1: (errno.ECONNABORTED, "general failure"),
-    2: (errno.EACCES, "not allowed by its rules"),
+    2: (errno.EACCES, "its rules do not allow the connection"),
     3: (errno.ENETUNREACH, "network unreachable"),
     4: (errno.EHOSTUNREACH, "host unreachable"),
     5: (errno.ECONNREFUSED, "connection refused"),
     6: (errno.ETIMEDOUT, "time to live expired"),
-    7: (errno.EOPNOTSUPP, "it cannot connect"),
-    8: (errno.EAFNOSUPPORT, "it does not know this type of address"),
+    7: (errno.EOPNOTSUPP, "it does not support connecting"),
+    8: (errno.EAFNOSUPPORT, "it does not support this type of address"),
 }
 
 Dialogue = Generator[tuple[bytes, int], bytes, None]
-"""Yields what to say and how many bytes to hear next; is sent exactly those."""
+"""It yields the bytes to send and the number of bytes to read next. Send exactly those bytes into the generator."""
 
 
 def dialogue(host: str, port: int, username: str | None, password: str | None) -> Dialogue:
-    """Ask for a connection to ``host``, an address or a name in ASCII: names are the proxy's to look up.
+    """Request a connection to ``host``, which is an address, or a name in ASCII that the proxy looks up.
 
-    Ends when there is one: the next byte is the peer's own. Raises OSError.
+    The generator ends when the connection exists: the next byte comes from the peer. Raises OSError.
     """
     methods = bytes([_NO_AUTHENTICATION] if username is None else [_NO_AUTHENTICATION, _PASSWORD])
     version, method = yield bytes([_VERSION, len(methods)]) + methods, 2
@@ -40,27 +40,27 @@ def dialogue(host: str, port: int, username: str | None, password: str | None) -
     if method == _PASSWORD:
         _, status = yield _credentials(username or "", password or ""), 2
         if status:
-            raise OSError(errno.EACCES, f"it refuses the user name {username!r} or its password")
+            raise OSError(errno.EACCES, f"it rejects the user name {username!r} or the password")
     version, reply, _, kind = yield bytes([_VERSION, _CONNECT, 0]) + _address(host) + port.to_bytes(2, "big"), 4
     if version != _VERSION:
         raise OSError(errno.EPROTO, f"its answer is not of SOCKS 5: it begins with {version}")
     if reply:
         code, text = _REFUSALS.get(reply, (errno.ECONNABORTED, "unknown failure"))
         raise OSError(code, f"{text} (answer {reply})")
-    # The address that it connects from is of no use to us, but stands before the peer's bytes.
+    # The source address of the proxy is not needed, but precedes the bytes of the peer.
     if kind == _NAME:
         [size] = yield b"", 1
     elif kind in (_IPV4, _IPV6):
         size = 4 if kind == _IPV4 else 16
     else:
-        raise OSError(errno.EPROTO, f"its answer has an address of the unknown type {kind}")
+        raise OSError(errno.EPROTO, f"its answer has an address of unknown type {kind}")
     yield b"", size + 2
 
 
 def _wanted(method: int, username: str | None) -> str:
     if username is None:
-        return "it wants to know who we are: set socks_username and socks_password"
-    return f"it takes neither nobody nor a user name and password (it answers method {method})"
+        return "it requires authentication: set socks_username and socks_password"
+    return f"it accepts neither a password nor a client without authentication (it answers method {method})"
 
 
 def _credentials(username: str, password: str) -> bytes:
@@ -75,7 +75,7 @@ def _address(host: str) -> bytes:
         name = host.encode()
         if len(name) > 255:
             raise OSError(
-                errno.EINVAL, f"a host name has 255 characters at most, {host[:20]!r}… has {len(name)}"
+                errno.EINVAL, f"a host name has at most 255 characters, but {host[:20]!r}… has {len(name)}"
             ) from None
         return bytes([_NAME, len(name)]) + name
     return bytes([_IPV4 if address.version == 4 else _IPV6]) + address.packed

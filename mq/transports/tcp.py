@@ -1,4 +1,4 @@
-"""How do bytes travel over TCP? IPv4 and IPv6, wildcard addresses and ports, host names when connecting."""
+"""How do bytes travel over TCP? IPv4 and IPv6, with wildcard addresses and ports, host names, and a SOCKS proxy."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class TcpTransport:
 
     def listen(self, endpoint: Tcp, options: Options) -> sockets.SocketListener:
         if endpoint.source is not None:
-            raise InvalidEndpoint(f"endpoint {endpoint.text!r} names a source, which only connect() has")
+            raise InvalidEndpoint(f"endpoint {endpoint.text!r} has a source address, which is only for connect()")
         prepare = partial(_prepare, options, by_address(options))
         try:
             if options.use_fd is not None:
@@ -38,19 +38,19 @@ class TcpTransport:
     def check(self, endpoint: Tcp, options: Options) -> None:
         if endpoint.host == "*" or endpoint.port == 0:
             raise InvalidEndpoint(
-                f"endpoint {endpoint.text!r} cannot be connected to: name one host and one port; only bind() has "
-                "wildcards, and returns what it chose"
+                f"endpoint {endpoint.text!r} cannot be connected to: a wildcard is only for bind(); use one host and "
+                "one port, such as the endpoint that bind() returns"
             )
         reason = names.why_no_host(endpoint.host)
         if reason is not None:
-            raise InvalidEndpoint(f"endpoint {endpoint.text!r} has the host {endpoint.host!r}: {reason}")
+            raise InvalidEndpoint(f"endpoint {endpoint.text!r} has the invalid host {endpoint.host!r}: {reason}")
         source = "" if endpoint.source is None else endpoint.source[0]
         if options.bind_to_device is None:
             local.check_link_local(source, endpoint.text)
             if options.socks_proxy is None and "%" not in source:
                 local.check_link_local(endpoint.host, endpoint.text)
         if source:
-            with contextlib.suppress(OSError):  # an interface may be down, and come up
+            with contextlib.suppress(OSError):  # an interface may be down now, and up later
                 local.address(source, endpoint.text)
 
     async def connect(self, endpoint: Tcp, options: Options, rounds: Rounds) -> sockets.SocketStream:
@@ -95,14 +95,14 @@ async def _connect_to(
         raise
     stream = await sockets.connect(sock, address, _endpoint_of(address))
     if sock.getsockname() == sock.getpeername():
-        # Connecting to a free port of this machine from that same port meets itself.
+        # The kernel chose the target as source port, and TCP allows such a connection of a socket to itself.
         stream.close()
-        raise ConnectionRefusedError(errno.ECONNREFUSED, "nobody listens there, the socket met itself")
+        raise ConnectionRefusedError(errno.ECONNREFUSED, "no process listens there, and the socket reached itself")
     return stream
 
 
 async def _converse(stream: sockets.SocketStream, dialogue: socks.Dialogue) -> None:
-    """Hold ``dialogue`` on ``stream`` to its end, and read nothing of what comes behind it; or close ``stream``."""
+    """Run ``dialogue`` on ``stream``, and read no byte after its end. If it fails, close ``stream``."""
     try:
         say, size = next(dialogue)
         while True:
@@ -114,7 +114,7 @@ async def _converse(stream: sockets.SocketStream, dialogue: socks.Dialogue) -> N
                 await stream.wait_readable()
                 data = stream.read_nowait(size - len(heard))
                 if not data:
-                    raise OSError(errno.ECONNRESET, "it closed the connection before it had answered")
+                    raise OSError(errno.ECONNRESET, "it closed the connection before its answer")
                 heard += data
             say, size = dialogue.send(heard)
     except StopIteration:
@@ -138,7 +138,7 @@ def _bind(endpoint: Tcp, options: Options) -> tuple[socket.socket, str]:
     try:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if family == socket.AF_INET6:
-            # "::" takes IPv4 as well; any other address means itself.
+            # "::" accepts IPv4 peers too. Any other address stands for itself only.
             sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, host != "::")
         socket_options.apply(sock, options)
         sock.bind(_os_address(family, host, endpoint.port))
@@ -163,19 +163,19 @@ def _prepare(options: Options, admit: Callable[[str, Any], None], sock: socket.s
 
 
 def _os_address(family: int, host: str, port: int) -> tuple[Any, ...]:
-    """Return what bind() takes, which has the zone of a link-local address as a number of its own."""
+    """Return the address for bind(), which has the zone of a link-local address as a separate number."""
     if family == socket.AF_INET6 and "%" in host:
         return socket.getaddrinfo(host, port, socket.AF_INET6, flags=socket.AI_NUMERICHOST)[0][4]
     return host, port
 
 
 def _endpoint_of(address: tuple[Any, ...]) -> str:
-    """Return the endpoint of an OS address. A link-local one means nothing without its zone."""
+    """Return the endpoint of an OS address. A link-local address is useless without its zone, so the zone is added."""
     host, port = address[:2]
     if len(address) == 4 and address[3] and "%" not in host:
         try:
             host = f"{host}%{socket.if_indextoname(address[3])}"
-        except OSError:  # the interface has gone
+        except OSError:  # the interface no longer exists
             host = f"{host}%{address[3]}"
     return str(Tcp(host, port))
 
@@ -183,5 +183,5 @@ def _endpoint_of(address: tuple[Any, ...]) -> str:
 def _source_address(host: str) -> str:
     try:
         return local.address(host, host)[1]
-    except InvalidEndpoint:  # an interface that was there before
-        raise OSError(errno.EADDRNOTAVAIL, f"{host!r} is not an interface of this machine any more") from None
+    except InvalidEndpoint:  # the interface existed when connect() was called
+        raise OSError(errno.EADDRNOTAVAIL, f"{host!r} is no longer an interface of this machine") from None

@@ -133,7 +133,7 @@ async def test_reading_much_at_once_asks_for_no_more_memory_than_there_is(wire_e
 
 async def test_a_descriptor_that_no_system_has_is_refused(wire_endpoint: str, deadline: None) -> None:
     async with mq.Pull(use_fd=2**40) as pull:
-        with pytest.raises(mq.BindError, match="use_fd=1099511627776 is no open socket"):
+        with pytest.raises(mq.BindError, match="use_fd=1099511627776 is not an open socket"):
             pull.bind(wire_endpoint)
 
 

@@ -101,7 +101,7 @@ async def test_a_socket_can_be_copied_until_it_is_open(duplicate: Any) -> None:
     async with duplicate(push) as twin:
         assert twin.options.send_hwm == 7
     async with push:
-        with pytest.raises(TypeError, match="an open Push cannot be copied or pickled: pass on its endpoint"):
+        with pytest.raises(TypeError, match="an open Push cannot be copied or pickled: pass its endpoint"):
             duplicate(push)
 
 

@@ -1,4 +1,4 @@
-"""What has the kernel got? The OS sockets of this process, found among its descriptors by their addresses."""
+"""Which OS sockets does an endpoint have? They are found among the descriptors of this process, by their addresses."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from mq import endpoint as endpoints
 
 @frozen
 class Sockets:
-    """Duplicates of the OS sockets that an endpoint has led to, by what they are for."""
+    """Duplicates of the OS sockets of an endpoint, by their role."""
 
     listening: list[socket.socket]
     accepted: list[socket.socket]

@@ -1,4 +1,4 @@
-"""Who stands between us and the others? A SOCKS 5 proxy that does what RFC 1928 says, or what a test wants instead."""
+"""Which proxy do the tests use? A SOCKS 5 proxy that follows RFC 1928, or makes the mistakes that a test wants."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ Step = Callable[[trio.SocketStream, bytes], Awaitable[None]]
 
 
 async def at_once(stream: trio.SocketStream, data: bytes) -> None:
-    """Say ``data``."""
+    """Send ``data``."""
     await stream.send_all(data)
 
 
 async def byte_by_byte(stream: trio.SocketStream, data: bytes) -> None:
-    """Say ``data`` as slowly as can be."""
+    """Send ``data`` byte by byte."""
     for number in range(len(data)):
         await stream.send_all(data[number : number + 1])
         await trio.testing.wait_all_tasks_blocked()
@@ -27,24 +27,24 @@ async def byte_by_byte(stream: trio.SocketStream, data: bytes) -> None:
 
 @define
 class Proxy:
-    """A running proxy, and how it behaves."""
+    """A running proxy and its behaviour."""
 
     address: str = ""
     user: tuple[bytes, bytes] | None = None
-    """The name and password that it wants."""
+    """The user name and password that the proxy requires."""
     reply: int = 0
-    """What it answers to a request; 0 to connect."""
+    """The answer to a request; 0 means that the proxy connects."""
     bound: bytes = b"\x01\x7f\x00\x00\x01\x00\x00"
-    """The address that stands in its answer, behind its type."""
+    """The address in the answer, after the type of the address."""
     leave_after: int | None = None
-    """The number of the answer that it closes the connection instead of."""
+    """The number of the answer in whose place the proxy closes the connection."""
     say: Step = at_once
     asked: list[tuple[int, bytes, int]] = field(factory=list)
-    """Type, address and port of what it was asked for."""
+    """The type, address and port of each request."""
     sources: list[str] = field(factory=list)
-    """The addresses that it was connected to from."""
+    """The source address of each connection to the proxy."""
     resolve: dict[bytes, str] = field(factory=dict)
-    """Names that only it knows."""
+    """The host names that only the proxy knows."""
 
     async def serve(self, stream: trio.SocketStream) -> None:
         """Serve one client."""

@@ -1,4 +1,4 @@
-"""Who is taken, and who is turned away before a word is said? Filters by address and by process."""
+"""Which peers are rejected before a byte is exchanged? Filters by address and by process."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ linux = pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells who
 
 
 async def taken(bind: str, connect: str, **options: Any) -> bool:
-    """Bind with ``options``, connect to ``connect`` with the same port, and return whether the peer is taken."""
+    """Bind with ``options``, connect to ``connect`` with the same port, and return whether the peer is accepted."""
     async with mq.Pull(**options) as pull, pull.monitor() as events, mq.Push(linger=0) as push:
         push.connect(connect.format(port=pull.bind(bind).rpartition(":")[2]))
         while True:

@@ -29,7 +29,7 @@ Pair = tuple[socket.socket, socket.socket]
 
 
 async def let_others_run() -> None:
-    """Return when every task that was runnable has had a turn, in whatever order Trio takes them."""
+    """Return when every task that was runnable has run, in any order of Trio."""
     for _ in range(3):
         await trio.lowlevel.checkpoint()
 
@@ -78,7 +78,7 @@ async def test_glances_in_vain_become_rare(pair: Pair) -> None:
 
 
 async def nothing() -> None:
-    """Be a task that has something to do."""
+    """Run as a task that is runnable."""
 
 
 async def test_a_task_that_was_just_started_is_let_run(pair: Pair, nursery: trio.Nursery) -> None:
@@ -154,7 +154,7 @@ async def for_bytes(task_status: trio.TaskStatus[None]) -> None:
 
 
 nobody = threading.Event()
-"""Nobody sets it."""
+"""An event that is never set."""
 
 
 @pytest.mark.parametrize("wait", [in_time, in_a_thread, for_bytes])
@@ -197,7 +197,7 @@ def test_ctrl_c_ends_a_block(pair: Pair) -> None:
 
 def test_a_run_with_an_instrument_sees_every_wait(pair: Pair) -> None:
     class Watching(trio.abc.Instrument):
-        """An instrument that measures how long the steps of tasks take, say."""
+        """An instrument, for example one that measures the duration of steps."""
 
     async def main() -> bool:
         block = blocker(pair[0])

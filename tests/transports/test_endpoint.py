@@ -1,4 +1,4 @@
-"""Is every endpoint read as it was meant, and everything else refused with advice? No I/O."""
+"""Is every valid endpoint parsed, and every other text refused with advice? No I/O."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who has a name of this process? Either order, one binder at a time, and nothing lost between two of them."""
+"""Which socket has an ``inproc`` name? Either order works, a name has one binder, and a change of it loses nothing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whose is a path? A live owner's never, a dead owner's is taken over, and what is no socket is left alone."""
+"""Which paths can be bound? A live path is refused, a dead path is taken over, and other files are left alone."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ async def test_a_star_is_unbound_by_what_bind_returned(deadline: None) -> None:
 
 async def test_a_star_cannot_be_connected_to(deadline: None) -> None:
     async with mq.Push() as push:
-        with pytest.raises(mq.InvalidEndpoint, match=r"'ipc://\*'.*bind\(\) returns the path"):
+        with pytest.raises(mq.InvalidEndpoint, match=r"'ipc://\*'.*the endpoint that bind\(\) returns"):
             push.connect("ipc://*")
 
 
@@ -337,7 +337,7 @@ async def test_a_lock_on_the_lock_is_an_error_that_names_it(tmp_path: Path, dead
 
 @contextmanager
 def _locked(path: Path) -> Iterator[None]:
-    """Lock ``path``, and let it go after a while for whoever waits."""
+    """Hold the lock of ``path``. After 5 seconds it is released in any case, so that a failing test ends."""
     handle = os.open(path, os.O_RDONLY)
     fcntl.flock(handle, fcntl.LOCK_EX)
     rescue = threading.Timer(5, fcntl.flock, (handle, fcntl.LOCK_UN))

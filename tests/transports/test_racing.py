@@ -1,4 +1,4 @@
-"""Is a host with several addresses reached, whatever some of them do? The first that answers wins, others close."""
+"""Is a host with several addresses reached if some do not answer? The first answer wins, other connections close."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def test_families_have_turns(found: list[Address], order: list[Address]) -> None
 
 
 def run(rounds: Rounds, found: list[Address], tries: int, answers: Address | None = None) -> list[Address]:
-    """Have a round that ends after so many ``tries``; return its order."""
+    """Run a round that ends after ``tries`` attempts, and return its order."""
     order = list(rounds.begin(found))
     for address in order[:tries]:
         rounds.trying(address)
@@ -95,7 +95,7 @@ def test_only_addresses_of_the_last_answer_are_remembered() -> None:
 
 @define
 class Stream:
-    """What the race is for."""
+    """A stream that an attempt returns."""
 
     name: str
     closed: bool = False
@@ -105,7 +105,7 @@ class Stream:
 
 
 class Course:
-    """Addresses whose connections a test ends: with a stream, or an error."""
+    """Addresses whose attempts to connect a test ends, with a stream or with an error."""
 
     def __init__(self) -> None:
         self.begun: list[Address] = []

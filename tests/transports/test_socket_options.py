@@ -1,4 +1,4 @@
-"""Does the operating system get what the options ask of it? Read back from its own sockets."""
+"""Do the options reach the operating system? They are read back from the OS sockets."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ IDS = [" ".join(f"{name}={value}" for name, value in each[0].items()) for each i
 
 
 async def settings(endpoint: str, options: dict[str, Any], level: int, number: int) -> dict[str, list[int]]:
-    """Marry two sockets with ``options``; return what the kernel has set on each side's OS sockets."""
+    """Connect two sockets with ``options``, and return the settings of the OS sockets of each side."""
     one, other = mq.Pair(**options), mq.Pair(**options)
     async with married(one, other, endpoint):
         [peer] = other.statistics().peers
@@ -67,7 +67,7 @@ async def test_buffers_are_set_on_ipc_sockets_too(
 
 
 def most_send_buffer() -> int:
-    """Return the bytes that the kernel allows a program to ask for."""
+    """Return the largest buffer size in bytes that the kernel allows a program to set."""
     return int(Path("/proc/sys/net/core/wmem_max").read_text())
 
 

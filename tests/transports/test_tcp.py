@@ -37,7 +37,7 @@ def _port(endpoint: str) -> int:
 
 
 async def _talk(bind: str, connect: str) -> tuple[str, str]:
-    """Bind ``bind``, connect to ``connect`` with its port, send a message; return the endpoint and the peer."""
+    """Bind ``bind``, connect to ``connect`` with its port, and send a message. Return the endpoint and the peer."""
     async with mq.Pull() as pull, mq.Push() as push:
         bound = pull.bind(bind)
         push.connect(connect.format(port=_port(bound)))
@@ -234,7 +234,7 @@ async def test_an_address_in_use_raises_at_once_and_says_what_to_do(deadline: No
 
 async def test_an_address_that_is_not_ours_raises_at_once(deadline: None) -> None:
     async with mq.Pull() as pull:
-        with pytest.raises(mq.BindError, match="one of this machine's") as caught:
+        with pytest.raises(mq.BindError, match="this machine does not have that address") as caught:
             pull.bind("tcp://192.0.2.1:*")
         assert caught.value.errno == errno.EADDRNOTAVAIL
         assert "'tcp://192.0.2.1:*'" in str(caught.value)
@@ -291,7 +291,7 @@ def _host(endpoint: str) -> str:
 
 async def test_a_source_cannot_be_bound(deadline: None) -> None:
     async with mq.Pull() as pull:
-        with pytest.raises(mq.InvalidEndpoint, match=r"only connect\(\) has"):
+        with pytest.raises(mq.InvalidEndpoint, match=r"a source address, which is only for connect\(\)"):
             pull.bind("tcp://127.0.0.1:0;127.0.0.1:*")
 
 
@@ -303,13 +303,13 @@ async def test_a_source_cannot_be_bound(deadline: None) -> None:
         ("tcp://127.0.0.1:0", r"one host and one port"),
         (f"tcp://{'a' * 64}.example:1", r"1 to 63"),
         ("tcp://a..b:1", r"1 to 63"),
-        ("tcp://in val id:1234", r"no ' '"),
-        ("tcp://localhost :1234", r"no ' '"),
+        ("tcp://in val id:1234", r"cannot contain ' '"),
+        ("tcp://localhost :1234", r"cannot contain ' '"),
         ("tcp://-:1", r"cannot begin with '-'"),
-        ("tcp://127.0.0.256:1", r"end at 255"),
-        ("tcp://\N{ONE DOT LEADER}:1", r"no host has that name"),
-        ("tcp://bü cher.example:1", r"no host has that name"),
-        (f"tcp://{'ü' * 70}:1", r"no host has that name"),
+        ("tcp://127.0.0.256:1", r"at most 255"),
+        ("tcp://\N{ONE DOT LEADER}:1", r"not a valid host name"),
+        ("tcp://bü cher.example:1", r"not a valid host name"),
+        (f"tcp://{'ü' * 70}:1", r"not a valid host name"),
         ("tcp://[fe80::1]:1", r"needs a zone: .* as in \[fe80::1%\w+\]; this machine has"),
         ("tcp://[fe80::1]:0;[::1]:1", r"needs a zone"),
         ("tcp://127.0.0.1:0;[fe80::1]:1", r"needs a zone"),
@@ -338,7 +338,7 @@ async def test_a_socket_does_not_meet_itself(deadline: None) -> None:
         own = probe.getsockname()[1]
     async with mq.Pair(reconnect_interval=0.01) as pair, pair.monitor() as events:
         pair.connect(f"tcp://127.0.0.1:{own};127.0.0.1:{own}")
-        assert "met itself" in (await next_event(events, mq.ConnectDelayed)).reason
+        assert "reached itself" in (await next_event(events, mq.ConnectDelayed)).reason
         assert not pair.statistics().peers[0].connected
 
 

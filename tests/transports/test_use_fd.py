@@ -1,4 +1,4 @@
-"""Can a socket listen where somebody else listens for it? Descriptors that are handed over, as by systemd."""
+"""Can a socket use a descriptor that already listens, such as one from systemd?"""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def endpoint_of(sock: socket.socket) -> str:
 
 @pytest.fixture(params=["127.0.0.1", "::1", "path", "abstract"])
 def listening(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[socket.socket]:
-    """A socket of each family that listens, as somebody else would make it."""
+    """A listening OS socket of each family, made without `mq`."""
     if request.param == "path":
         sock = socket.socket(socket.AF_UNIX)
         sock.bind(str(tmp_path / "socket"))
@@ -115,7 +115,7 @@ async def test_connecting_has_nothing_to_do_with_it(deadline: None) -> None:
 
 
 async def refused(descriptor: int, endpoint: str, reason: str, code: int) -> None:
-    """Assert that binding with ``descriptor`` fails for ``reason``, and that the next bind gets it again."""
+    """Assert that bind with ``descriptor`` fails for ``reason``, and that the next bind uses the descriptor again."""
     async with mq.Pull(use_fd=descriptor) as pull:
         for _ in range(2):
             with pytest.raises(mq.BindError, match=rf"use_fd={descriptor} {reason}") as caught:
@@ -125,7 +125,7 @@ async def refused(descriptor: int, endpoint: str, reason: str, code: int) -> Non
 
 async def test_what_is_no_listening_socket_is_refused_and_left_alone(tmp_path: Path, deadline: None) -> None:
     with (tmp_path / "file").open("w") as file, socket.socket() as deaf, socket.socket(type=socket.SOCK_DGRAM) as udp:
-        await refused(file.fileno(), "tcp://*:*", "is no open socket", errno.ENOTSOCK)
+        await refused(file.fileno(), "tcp://*:*", "is not an open socket", errno.ENOTSOCK)
         deaf.bind(("127.0.0.1", 0))
         await refused(deaf.fileno(), "tcp://*:*", r"does not listen: call listen\(\)", errno.EINVAL)
         await refused(udp.fileno(), "tcp://*:*", "is a socket of .*SOCK_DGRAM", errno.EINVAL)
@@ -133,15 +133,15 @@ async def test_what_is_no_listening_socket_is_refused_and_left_alone(tmp_path: P
             os.fstat(each.fileno())
     closed = os.dup(0)
     os.close(closed)
-    await refused(closed, "tcp://*:*", "is no open socket", errno.EBADF)
+    await refused(closed, "tcp://*:*", "is not an open socket", errno.EBADF)
 
 
 async def test_a_descriptor_of_another_transport_is_refused(tmp_path: Path, deadline: None) -> None:
     with socket.create_server(("127.0.0.1", 0)) as tcp, socket.socket(socket.AF_UNIX) as ipc:
         ipc.bind(str(tmp_path / "socket"))
         ipc.listen()
-        await refused(tcp.fileno(), "ipc://*", "is a socket of .*AF_INET.*its own transport", errno.EINVAL)
-        await refused(ipc.fileno(), "tcp://*:*", "is a socket of .*AF_UNIX.*its own transport", errno.EINVAL)
+        await refused(tcp.fileno(), "ipc://*", "is a socket of .*AF_INET.*an endpoint of that kind", errno.EINVAL)
+        await refused(ipc.fileno(), "tcp://*:*", "is a socket of .*AF_UNIX.*an endpoint of that kind", errno.EINVAL)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads the option back as Linux has it")
@@ -155,7 +155,7 @@ async def test_what_is_accepted_has_the_options_of_the_system(deadline: None) ->
 
 
 def test_the_example_takes_what_systemd_hands_over() -> None:
-    """Run the example of the documentation as systemd does: descriptor 3, and its environment."""
+    """Run the example of the documentation as systemd does: with descriptor 3, and with systemd's variables."""
     page = (Path(__file__).parent.parent.parent / "docs" / "sockets.md").read_text()
     [code] = [block.partition("```")[0] for block in page.split("```python\n")[1:] if "LISTEN_FDS" in block]
     with socket.create_server(("127.0.0.1", 0)) as sock:
