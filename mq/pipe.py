@@ -60,7 +60,7 @@ class Lane(deque[Message]):
     capacity: int
     """The high-water mark."""
     bulky: bool
-    """Large messages may be among those that wait: whoever takes messages out counts their bytes as well."""
+    """Large messages may be in the lane, so a task that receives them counts their bytes as well."""
     lent: int
     """The number of messages that left the lane and still count for the high-water mark."""
     limit: int

@@ -107,7 +107,7 @@ async def test_supplementary_groups_count(group: int, welcome: bool, tmp_path: P
     assert (done.returncode == 0) is welcome
 
 
-async def test_who_is_turned_away_hears_nothing_and_keeps_nobody_waiting(deadline: None) -> None:
+async def test_a_rejected_peer_receives_no_byte_and_delays_no_other_peer(deadline: None) -> None:
     async with mq.Pull(tcp_accept_filter=("10.0.0.0/8",)) as pull, pull.monitor() as events:
         endpoint = pull.bind("tcp://127.0.0.1:*")
         for _ in range(20):

@@ -126,7 +126,7 @@ class Course:
         self.go.setdefault(address, trio.Event()).set()
 
 
-async def test_the_next_begins_when_the_last_has_not_answered_for_a_while(
+async def test_the_next_attempt_begins_when_the_last_has_not_answered_for_a_while(
     autojump_clock: trio.testing.MockClock,
 ) -> None:
     course = Course()
@@ -137,7 +137,7 @@ async def test_the_next_begins_when_the_last_has_not_answered_for_a_while(
     assert trio.current_time() - start == pytest.approx(0.5)
 
 
-async def test_a_slow_one_may_still_win(autojump_clock: trio.testing.MockClock) -> None:
+async def test_a_slow_attempt_may_still_win(autojump_clock: trio.testing.MockClock) -> None:
     course = Course()
 
     async def connect(address: Address) -> Any:
@@ -150,7 +150,7 @@ async def test_a_slow_one_may_still_win(autojump_clock: trio.testing.MockClock) 
     assert course.begun == [B4, A4]
 
 
-async def test_one_that_fails_has_the_next_begin_at_once(autojump_clock: trio.testing.MockClock) -> None:
+async def test_after_a_failed_attempt_the_next_begins_at_once(autojump_clock: trio.testing.MockClock) -> None:
     course = Course()
     start = trio.current_time()
     course.end(A4, OSError(errno.ENETUNREACH, "Network is unreachable"))
@@ -160,7 +160,7 @@ async def test_one_that_fails_has_the_next_begin_at_once(autojump_clock: trio.te
     assert trio.current_time() == start
 
 
-async def test_of_two_that_are_reached_at_the_same_moment_one_is_closed(
+async def test_of_two_connections_made_at_the_same_moment_one_is_closed(
     autojump_clock: trio.testing.MockClock,
 ) -> None:
     course = Course()
@@ -177,7 +177,7 @@ async def test_of_two_that_are_reached_at_the_same_moment_one_is_closed(
     assert [stream for stream in course.streams if not stream.closed] == [won]
 
 
-async def test_one_that_was_reached_while_the_thread_was_busy_is_alone(
+async def test_a_connection_made_while_the_thread_was_busy_stays_the_only_one(
     autojump_clock: trio.testing.MockClock,
 ) -> None:
     for _ in range(20):  # the order of tasks is random

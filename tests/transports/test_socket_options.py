@@ -51,7 +51,7 @@ async def settings(endpoint: str, options: dict[str, Any], level: int, number: i
 
 
 @pytest.mark.parametrize(("options", "level", "number", "value"), SETTINGS, ids=IDS)
-async def test_tcp_sockets_that_listen_are_accepted_or_connect_have_it(
+async def test_listening_accepted_and_connecting_tcp_sockets_have_the_option(
     options: dict[str, Any], level: int, number: int, value: int, deadline: None
 ) -> None:
     found = await settings("tcp://127.0.0.1:*", options, level, number)
@@ -85,7 +85,7 @@ async def test_what_only_tcp_has_does_not_hinder_ipc(tmp_path: Any, deadline: No
 
 
 @pytest.mark.parametrize("name", ["tcp_keepalive_count", "tcp_keepalive_idle", "tcp_keepalive_interval"])
-async def test_how_to_probe_counts_only_when_probing_is_on(name: str, deadline: None) -> None:
+async def test_keepalive_details_count_only_with_tcp_keepalive(name: str, deadline: None) -> None:
     number = {"count": socket.TCP_KEEPCNT, "idle": socket.TCP_KEEPIDLE, "interval": socket.TCP_KEEPINTVL}
     wanted = number[name.rpartition("_")[2]]
     usual = await settings("tcp://127.0.0.1:*", {}, TCP, wanted)

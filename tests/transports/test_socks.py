@@ -109,7 +109,7 @@ async def test_a_proxy_that_wants_a_name_and_password_gets_them(deadline: None) 
         await talk(between.address, socks_username="ännchen", socks_password="ge:heim")
 
 
-async def test_one_that_wants_none_is_not_told(deadline: None) -> None:
+async def test_a_proxy_without_authentication_gets_no_credentials(deadline: None) -> None:
     async with proxy() as between:
         await talk(between.address, socks_username="ann", socks_password="secret")
 

@@ -105,7 +105,7 @@ async def test_only_the_first_bind_takes_the_descriptor(deadline: None) -> None:
                 await push.wait_connected(2)
 
 
-async def test_connecting_has_nothing_to_do_with_it(deadline: None) -> None:
+async def test_connect_ignores_the_descriptor(deadline: None) -> None:
     with socket.create_server(("127.0.0.1", 0)) as sock:
         async with mq.Pull() as pull, mq.Push(use_fd=sock.fileno()) as push:
             push.connect(pull.bind("tcp://127.0.0.1:*"))
