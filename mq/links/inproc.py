@@ -1,87 +1,29 @@
-"""How are two sockets of one process driven? They share their lanes: one's outbox is the other's inbox.
+"""How are two sockets of one process driven? They share their lanes: the outbox of one is the inbox of the other.
 
-The sockets may live in different threads, each with its own Trio run. A lane's two ends are wired here so that
-a wake-up costs a plain call within a thread and one ``run_sync_soon`` between threads. The lanes belong to the
-connecting side and outlive the binding one: what that had not received waits there for the next.
+The lanes belong to the connecting socket, and remain when the binding socket closes. Messages that the binding socket
+has not received wait there for the next socket that binds the endpoint.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
 from functools import partial
-from threading import get_ident
 
 import trio
 
 from ..errors import ProtocolError
 from ..monitor import Connected, ConnectRetried, Disconnected, HandshakeFailed, Handshaken
-from ..pipe import Lane, Pipe, ignored, nobody
+from ..pipe import Pipe, ignored, nobody
 from ..protocols.zmtp.peers import check_peer
 from ..transports.inproc import Exchange
 from .backoff import Backoff
 from .owner import Owner
 from .parking import Seat
-
-
-class End:
-    """One socket at an inproc name."""
-
-    def __init__(self, owner: Owner, endpoint: str) -> None:
-        self.owner = owner
-        self.endpoint = endpoint
-        self._token = trio.lowlevel.current_trio_token()
-        self._thread = get_ident()
-
-    @property
-    def name(self) -> str:
-        return self.endpoint.removeprefix("inproc://")
-
-    @property
-    def speaks_first(self) -> bool:
-        """Something is to come before what it may have sent already."""
-        options = self.owner.options
-        return options.probe_router or options.hello_message is not None or self.owner.fans_out
-
-    def post(self, act: Callable[..., None], *arguments: object) -> bool:
-        """Call ``act`` in this end's thread; now, if that is ours. Return False when that thread's run is over."""
-        if get_ident() == self._thread:
-            act(*arguments)
-            return True
-        try:
-            self._token.run_sync_soon(act, *arguments)
-        except trio.RunFinishedError:
-            return False
-        return True
-
-    def wire_inbox(self, pipe: Pipe) -> None:
-        """Have whoever sends wake this end, from now on."""
-        pipe.inbox.wake = partial(self._wake, pipe.inbox, pipe)
-
-    def wire_outbox(self, pipe: Pipe) -> None:
-        """Have whoever takes out what was sent tell this end of the room. Comes before they can."""
-        pipe.outbox.resume = partial(self.post, self.owner.writable, pipe)
-
-    def look(self, pipe: Pipe) -> None:
-        """See what is in the inbox already, and whether the outbox has got more room."""
-        inbox, outbox = pipe.inbox, pipe.outbox
-        inbox.asleep = True
-        if inbox:
-            self.owner.arrived(pipe)
-        if outbox.stalled and len(outbox) < outbox.limit:
-            outbox.stalled = False
-            self.owner.writable(pipe)
-
-    def _wake(self, lane: Lane, pipe: Pipe) -> None:
-        lane.asleep = False
-        self.post(self._arrived, pipe)
-
-    def _arrived(self, pipe: Pipe) -> None:
-        self.owner.arrived(pipe)
+from .wiring import End
 
 
 class Binder(End):
-    """The socket that bound a name; its task holds the connections."""
+    """The socket that has bound a name. Its task holds the connections."""
 
     def __init__(self, owner: Owner, endpoint: str) -> None:
         super().__init__(owner, endpoint)
@@ -98,26 +40,26 @@ class Binder(End):
             self.close()
 
     def stop_listening(self) -> None:
-        """Take no more connections."""
+        """Accept no more connections."""
         EXCHANGE.unbind(self.name, self)
         self._open = False
 
     def close(self) -> None:
-        """Give up the name, and leave the connecters to whoever binds it next."""
+        """Give up the name. The connecters wait for the next socket that binds it."""
         self.stop_listening()
         for connecter in list(self._pipes):
             self._release(connecter, "the endpoint was closed", readable=False)
             connecter.post(connecter.lose, self, "the binding socket closed")
 
     def accept(self, connecter: Connecter) -> None:
-        """Join with ``connecter``, in this end's thread."""
+        """Connect with ``connecter``. This runs in the binder's thread."""
         if connecter.gone:
             return
         own = self.owner.options
         theirs = connecter.owner.options
         pipe = self.owner.make_pipe(self.endpoint, False, (connecter.pipe.inbox, connecter.pipe.outbox))
         pipe.identity = theirs.routing_id
-        pipe.origin = pipe.identity or self.endpoint  # one process
+        pipe.origin = pipe.identity or self.endpoint  # peers without a routing id in this process have one origin
         refusal = self._refusal(connecter, pipe)
         if refusal:
             misfit = _misfit(connecter.owner.socket_type, self.owner.socket_type)
@@ -137,19 +79,19 @@ class Binder(End):
             self.begin(connecter)
 
     def begin(self, connecter: Connecter) -> None:
-        """Take what ``connecter`` sends, or has sent before we were here."""
+        """Receive the messages that ``connecter`` sends, and those that it sent before the binder was there."""
         pipe = self._pipes.get(connecter)
         if pipe is not None:
             self.wire_inbox(pipe)
             self.look(pipe)
 
     def dismiss(self, connecter: Connecter) -> None:
-        """``connecter`` has gone; what it sent stays to be received."""
+        """``connecter`` has gone. The messages that it sent can still be received."""
         self.begin(connecter)
         self._release(connecter, "the connecting socket closed", readable=True)
 
     def await_again(self, connecter: Connecter) -> None:
-        """``connecter`` has hung up, and will come back; what it sent waits for its next connection."""
+        """``connecter`` has hung up, and will connect again. The messages that it sent wait for its next connection."""
         self._release(connecter, "the connecting socket hung up", readable=False)
 
     def _hang_up(self, connecter: Connecter, reason: str) -> None:
@@ -178,7 +120,7 @@ class Binder(End):
             one.post(one.owner.report, event)
 
     def _release(self, connecter: Connecter, reason: str, *, readable: bool) -> None:
-        """Let go of ``connecter``, if it is joined with."""
+        """End the connection with ``connecter``, if there is one."""
         pipe = self._pipes.pop(connecter, None)
         if pipe is None:
             return
@@ -190,25 +132,25 @@ class Binder(End):
 
 
 class Connecter(End):
-    """The socket that connects to a name; its task asks again whenever the connection is lost."""
+    """The socket that connects to a name. Its task connects again after the connection is lost."""
 
     def __init__(self, owner: Owner, endpoint: str, pipe: Pipe) -> None:
         super().__init__(owner, endpoint)
         self.pipe = pipe
         self.wire_outbox(pipe)
-        pipe.inbox.wake = nobody  # what comes before we know that we are matched is found then
+        pipe.inbox.wake = nobody  # `matched` finds the messages that arrive before it is called
         self._binder: Binder | None = None
         self._seat = Seat()
         self._waiting = True
-        """Nobody has answered yet."""
+        """No binder has accepted or refused the connection yet."""
         self._refused = False
         self._rejected = False
-        """The binder is there, and has hung up."""
+        """The binder has hung up, and is still there."""
         self.gone = False
-        """It wants no peer any more. The one thing here that the other thread reads."""
+        """The connecter wants no more connections. The binder's thread reads this mark."""
 
     async def dial(self) -> None:
-        """Be connected, or wait to be, until cancelled."""
+        """Connect, and connect again after each connection, until cancelled or until the options forbid it."""
         owner = self.owner
         backoff = Backoff(owner, self.pipe)
         try:
@@ -217,7 +159,7 @@ class Connecter(End):
                 binder = EXCHANGE.connect(self.name, self)
                 end = "handshake"
                 if binder is not None and not binder.post(binder.accept, self):
-                    self._waiting, self._refused = False, True  # its run ended since we looked
+                    self._waiting, self._refused = False, True  # the binder's run has just ended
                     end = "refused"
                 while self._waiting:
                     await self._seat.park()
@@ -244,13 +186,13 @@ class Connecter(End):
                 self._detach("the socket closed")
 
     def _arrived(self, pipe: Pipe) -> None:
-        # What comes before we are told of the match is looked for then: a pattern must know its peer first. What comes
-        # after we have gone was sent before the peer heard of that.
+        # A pattern must know its peer before messages arrive, so `matched` looks for earlier messages. The binder sends
+        # until it knows that the connecter has gone, so later messages may arrive too.
         if self._binder is not None or self.gone:
             super()._arrived(pipe)
 
     def matched(self, binder: Binder) -> None:
-        """``binder`` has joined, and is wired at its ends of the lanes."""
+        """``binder`` has accepted the connection, and has wired its ends of the lanes."""
         if self.gone:
             binder.post(binder.dismiss, self)
             return
@@ -265,7 +207,7 @@ class Connecter(End):
         self.owner.connected(self.pipe)
         withheld = self.pipe.withheld
         if withheld:
-            self.pipe.in_process = False  # what waits is not the peer's own yet
+            self.pipe.in_process = False  # the messages in the outbox are not the peer's yet
             self.pipe.outbox.wake = partial(self._release, binder)
         self.look(self.pipe)
         if self.speaks_first and not withheld:
@@ -273,13 +215,13 @@ class Connecter(End):
         self._seat.wake()
 
     def _release(self, binder: Binder) -> None:
-        """Let ``binder`` have what was withheld."""
+        """Have ``binder`` receive the messages of the outbox, which are no longer withheld."""
         self.pipe.in_process = True
         self.pipe.outbox.wake = nobody
         binder.post(binder.begin, self)
 
     def refused(self, reason: str) -> None:
-        """The binder would not have us."""
+        """The binder has refused the connection."""
         if self.gone:
             return
         self._waiting, self._refused = False, True
@@ -287,7 +229,10 @@ class Connecter(End):
         self._seat.wake()
 
     def lose(self, binder: Binder, reason: str, rejected: bool = False) -> None:
-        """``binder`` has gone; what it had not received is still in the outbox. After a rejection, wait a moment."""
+        """``binder`` has gone. The messages that it has not received are still in the outbox.
+
+        If the binder ``rejected`` the connection, the next attempt follows after the reconnect interval.
+        """
         if self._binder is binder:
             self._binder = None
             self._rejected = rejected
@@ -320,7 +265,7 @@ os.register_at_fork(after_in_child=EXCHANGE.forget_all)
 
 
 def _misfit(ours: str, theirs: str) -> str:
-    """Return why a socket of type ``ours`` cannot talk to one of type ``theirs``, or "" when it can."""
+    """Return why a socket of type ``ours`` cannot connect to one of type ``theirs``, or "" if it can."""
     try:
         check_peer(ours, theirs)
     except ProtocolError as error:

@@ -66,7 +66,7 @@ class Writer:
             await self._seat.park()
 
     async def _until_released(self) -> None:
-        """Write only what the connection itself has to say, such as PONG, while the outbox is withheld."""
+        """While the outbox is withheld, write only the connection's own output, such as PONG."""
         pipe = self._pipe
         pipe.outbox.wake = self._seat.wake
         while pipe.withheld:
