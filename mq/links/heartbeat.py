@@ -1,9 +1,9 @@
-"""Is the peer still alive? PING after a silence, and an end to connections that answer nothing (RFC 37).
+"""Is the peer still alive? A silent peer gets a PING. If it stays silent, and is not busy, it is dead (RFC 37).
 
 A live peer must never be taken for dead. A peer whose inbox is full reads nothing, so it does not answer a PING. Only
-messages of ours can have filled its inbox, so this is ruled out when the peer has answered a PING that followed the
-last of them. Anything else that the peer sends proves nothing: it may send without reading. And while there are too
-many messages for us to receive, we read nothing ourselves.
+our messages can have filled its inbox. So its inbox is not full if it has answered a PING that followed the last of
+them. Other bytes from the peer prove nothing: the peer may send without reading. Silence also proves nothing while we
+do not read, because too many messages wait to be received.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ from .reading import Reader
 from .stream import StreamLink
 
 _LOOK = 0.1
-"""Seconds in which a reader of a run that goes on finds what the kernel has."""
+"""Seconds in which the reader finds the bytes in the kernel buffer, after its run was held up."""
 
 
 def begin(link: StreamLink, pipe: Pipe, options: Options, nursery: trio.Nursery) -> None:
-    """Watch over ``link`` in ``nursery``: a task for what the options ask for, and one for what the peer does."""
+    """Watch ``link`` with up to two tasks in ``nursery``: one for our own heartbeats, one for the TTL of the peer."""
 
     def asked() -> None:
-        if link.connection.time_to_live:  # few peers ever tell one
+        if link.connection.time_to_live:  # few peers ever give a TTL
             seat = Seat()
             link.reader.asked = seat.wake
             nursery.start_soon(_watch_time_to_live, link, seat)
@@ -43,7 +43,7 @@ async def _watch(link: StreamLink, readings: _Readings, options: Options, interv
     """End ``link`` when its peer is silent for longer than the options allow."""
     patience = interval if options.heartbeat_timeout is None else options.heartbeat_timeout
     time_to_live = options.heartbeat_ttl or 0.0
-    if time_to_live:  # the peer counts on a sign of life, however much it says itself
+    if time_to_live:  # the peer needs PINGs in time even while it sends messages itself
         interval = min(interval, time_to_live / 2)
     heard_before = 0
     asked: float | None = None
@@ -73,7 +73,7 @@ async def _watch(link: StreamLink, readings: _Readings, options: Options, interv
 
 
 class _Readings:
-    """Which messages has the peer read for certain? Those that were written before a PING that it has answered."""
+    """Which messages has the peer read for certain? Those that were written before a PING which the peer answered."""
 
     def __init__(self, connection: Conversation, pipe: Pipe) -> None:
         self._connection = connection
@@ -81,12 +81,12 @@ class _Readings:
         self._read = pipe.messages_out
         """The peer has read all messages up to this number."""
         self._ping = 0
-        """The number of the PING whose answer is awaited; 0 if none is."""
+        """The number of the PING whose PONG is awaited; 0 if none is."""
         self._before_ping = 0
         """The number of messages that were written before that PING."""
 
     def asked(self) -> None:
-        """A PING was added to the output."""
+        """Note that a PING was added to the output."""
         self._settle()
         if not self._ping:
             self._ping = self._connection.pings
@@ -105,7 +105,7 @@ class _Readings:
 
 
 async def _still_silent(reader: Reader) -> bool:
-    """Return whether there is nothing to be heard even now. A run that was held up may have yet to look."""
+    """Have the reader look once more, because its run may have been held up. Return whether no bytes arrived."""
     heard_before = reader.heard
     reader.watch()
     await trio.sleep(_LOOK)
@@ -114,9 +114,9 @@ async def _still_silent(reader: Reader) -> bool:
 
 @trio.lowlevel.enable_ki_protection
 async def _watch_time_to_live(link: StreamLink, seat: Seat) -> None:
-    """End ``link`` when a PING has told a time to live, and nothing came after it for as long.
+    """End ``link`` if a PING has given a TTL, and no byte comes after that PING for so long.
 
-    Whatever comes after the PING takes its word back, until the next one: a peer need not go on asking.
+    Any byte after the PING ends this watch until the next PING: a peer need not go on sending PINGs.
     """
     reader, connection = link.reader, link.connection
     while True:
@@ -128,8 +128,8 @@ async def _watch_time_to_live(link: StreamLink, seat: Seat) -> None:
             continue
         if reader.heard == heard_before:
             if await _still_silent(reader):
-                reader.end(f"heartbeat: nothing received for {patience:g} s, the time to live in the peer's last PING")
+                reader.end(f"heartbeat: nothing received for {patience:g} s, the TTL in the peer's last PING")
                 return
             if reader.heard == heard_before:
-                continue  # nothing is read for now, so that its time begins anew
+                continue  # the connection is not read for now, so the TTL begins anew
         await seat.park()

@@ -297,7 +297,7 @@ async def test_a_peer_that_outlives_its_time_is_let_go(wire_endpoint: str, deadl
             assert await raw.hear_frame() == (4, b"\x04PONG")
             await raw.hear_end()
         reason = (await next_event(events, mq.Disconnected)).reason
-        assert "nothing received for 0.1 s, the time to live in the peer's last PING" in reason
+        assert "nothing received for 0.1 s, the TTL in the peer's last PING" in reason
 
 
 async def test_a_time_to_live_told_with_the_last_step_of_the_handshake_counts(
@@ -306,7 +306,7 @@ async def test_a_time_to_live_told_with_the_last_step_of_the_handshake_counts(
     pair = mq.Pair(heartbeat_interval=None)
     async with pair, pair.monitor() as events, raw_peer(pair.bind(wire_endpoint)) as raw:
         await raw.say(opening(b"PAIR") + command(b"PING", b"\x00\x01"))
-        assert "time to live" in (await next_event(events, mq.Disconnected)).reason
+        assert "TTL" in (await next_event(events, mq.Disconnected)).reason
 
 
 @pytest.mark.parametrize("sign", [frame(b"alive"), command(b"PING", b"\x00\x00"), command(b"PONG")], ids=str)
@@ -332,7 +332,7 @@ async def test_each_ping_starts_its_time_anew(wire_endpoint: str, deadline: None
                 await heartbeats(1, BEAT)
             nothing_ended(events)
             await raw.hear_end()
-        assert "time to live" in (await next_event(events, mq.Disconnected)).reason
+        assert "TTL" in (await next_event(events, mq.Disconnected)).reason
 
 
 async def test_a_time_to_live_ends_nobody_while_our_own_inbox_is_full(wire_endpoint: str, deadline: None) -> None:
