@@ -45,7 +45,7 @@ def test_only_classes_and_specs_are_children():
 
 
 def test_a_message_may_not_take_a_name_that_references_use():
-    with pytest.raises(TypeError, match="references use monitor themselves"):
+    with pytest.raises(TypeError, match="called monitor: references have an attribute of that name"):
         class Bad(actors.Actor):
             async def monitor(self):
                 pass
