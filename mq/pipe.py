@@ -225,7 +225,7 @@ class Pipe:
         """
         if not self.parting and not self.in_process:
             self.parting = reason
-            if not self.withheld:  # who withholds sees to it
+            if not self.withheld:  # the pattern that withholds the outbox calls leave() later
                 self.leave(reason)
 
     @property

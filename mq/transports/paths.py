@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterator
 from ..endpoint import IPC_PATH_LIMIT
 
 _TRIES, _PAUSE = 10, 0.001
-"""How often a lock that another process holds is tried, and the seconds in between. A bind takes less than that."""
+"""The number of attempts to get a lock that another process holds, and the seconds between two attempts."""
 
 
 def bind(sock: socket.socket, path: str) -> Callable[[], None]:
@@ -28,7 +28,7 @@ def bind(sock: socket.socket, path: str) -> Callable[[], None]:
     Raises OSError. Either its text describes the file at ``path``, or it is the system's own text.
     """
     path = _followed(path)
-    _is_dead(path)  # raises for paths that cannot be taken, without the lock
+    _is_dead(path)  # before the lock is made, because this raises for paths that cannot be bound
     with _locked(path):
         if _is_dead(path):
             with contextlib.suppress(FileNotFoundError):

@@ -13,7 +13,7 @@ from typing import Any, TypeAlias
 from attrs import define, field
 
 Address: TypeAlias = tuple[int, tuple[Any, ...]]
-"""A family, and an address of it as connect() takes it."""
+"""An address family, and an address of that family in the form for connect()."""
 
 
 @define
