@@ -156,7 +156,7 @@ class Peers(home.Resident, absent.Explaining):
         count = len(self._gone())
         if count <= _MOST_GONE:
             return ""
-        return f"{count} peers are gone, and nobody has received what they sent: nobody else is taken until it is"
+        return f"messages of {count} ended connections wait to be received; no further peer is accepted until they are"
 
     def _drop(self, pipe: Pipe, count: int, reason: Reason, detail: str = "") -> None:
         if count and self._closing:
