@@ -27,8 +27,8 @@ _PAIRS = {
     "PULL": ("Push", "mq.Pair"),
     "SCATTER": ("Gather", "mq.Channel"),
     "GATHER": ("Scatter", "mq.Channel"),
-    "PUB": ("Sub", "mq.Router and mq.Dealer"),
-    "SUB": ("Pub", "mq.Router and mq.Dealer"),
+    "PUB": ("Sub", "mq.XPub and mq.XSub"),
+    "SUB": ("Pub", "mq.XPub and mq.XSub"),
     "RADIO": ("Dish", "mq.Server and mq.Client"),
     "DISH": ("Radio", "mq.Server and mq.Client"),
 }

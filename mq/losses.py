@@ -11,7 +11,7 @@ from attrs import define, field
 from .monitor import Dropped
 from .monitors import Monitors
 from .pipe import Pipe
-from .reasons import UNACKNOWLEDGED, Reason
+from .reasons import QUEUE_FULL, UNACKNOWLEDGED, Reason
 
 log = logging.getLogger("mq")
 
@@ -64,8 +64,12 @@ class Losses:
             messages = "message" if count == 1 else "messages"
             state = "unacknowledged" if reason == UNACKNOWLEDGED else "unsent"
             text = "%s closed and dropped %d %s %s for %s: %s%s"
-            advice = self.advice and f"; {self.advice}"
-            log.log(level, text, self.monitors.name, count, state, messages, who, why, advice)
+            advice = self.advice if why == self.parting else _ADVICE.get(reason, "")
+            log.log(level, text, self.monitors.name, count, state, messages, who, why, advice and f"; {advice}")
+
+
+_ADVICE = {QUEUE_FULL: "send_hwm= sets the length of the queue"}
+"""Advice by reason, for messages that were dropped before the socket closed."""
 
 
 def _in_full(reason: Reason, detail: str) -> str:

@@ -217,6 +217,8 @@ def sender_of(socket: Any, chosen: argparse.Namespace) -> Callable[[list[bytes]]
         group = None if chosen.group is None else chosen.group.encode()
 
         async def send_to_group(frames: list[bytes]) -> None:
+            if group is None and len(frames) < 2:
+                raise ValueError("a message of a Radio begins with its group and a tab; or give --group")
             where, *body = frames if group is None else [group, *frames]
             await socket.send(where, _only(socket, body))
 
@@ -230,6 +232,14 @@ def sender_of(socket: Any, chosen: argparse.Namespace) -> Callable[[list[bytes]]
             await socket.send(_only(socket, body), int(number))
 
         return send_to_number
+    if isinstance(socket, Router):
+
+        async def send_to_name(frames: list[bytes]) -> None:
+            if len(frames) < 2:
+                raise ValueError("a message of a Router begins with the routing id of its peer and a tab")
+            await socket.send_multipart(frames)
+
+        return send_to_name
     if hasattr(socket, "send_multipart"):
         return socket.send_multipart  # type: ignore[no-any-return]
 

@@ -40,6 +40,17 @@ async def deaf_subscriber(pub: Any, address: str) -> AsyncIterator[Raw]:
 # -- full queues -------------------------------------------------------------------------------------------
 
 
+async def test_the_log_at_closing_gives_the_advice_that_fits_each_loss(
+    wire_endpoint: str, caplog: pytest.LogCaptureFixture, deadline: None
+) -> None:
+    async with mq.Pub(send_hwm=2, linger=0) as pub, deaf_subscriber(pub, pub.bind(wire_endpoint)):
+        for message in numbered(10):
+            await pub.send(message)
+        await pub.aclose()
+    advice = {line.rpartition("; ")[2] for line in caplog.messages if "dropped" in line}
+    assert advice == {"linger= sets how long to wait", "send_hwm= sets the length of the queue"}
+
+
 @pytest.mark.parametrize(("theirs", "ours"), [(1, 1), (5, 10), (0, 10), (5, 0)])
 async def test_within_the_process_exactly_both_limits_are_queued(theirs: int, ours: int, deadline: None) -> None:
     room = theirs + ours if theirs and ours else 200

@@ -429,6 +429,20 @@ def test_the_end_of_input_sends_what_was_read_first(theirs: Theirs) -> None:
         assert push.process.wait(PATIENCE) == 0
 
 
+@pytest.mark.parametrize(
+    ("command", "advice"),
+    [
+        ("radio", b"begins with its group and a tab; or give --group"),
+        ("router", b"begins with the routing id of its peer and a tab"),
+    ],
+)
+def test_a_message_without_its_address_is_refused_with_the_format(ipc: str, command: str, advice: bytes) -> None:
+    failed = done(command, "--bind", ipc, "--wait", "0", "-m", "x")
+    assert failed.returncode != 0
+    assert advice in failed.stderr
+    assert b"Traceback" not in failed.stderr
+
+
 def test_what_was_sent_to_nobody_is_no_success(ipc: str) -> None:
     failed = done("push", "--connect", ipc, "--linger", "0.1", "-m", "x")
     assert failed.returncode == 1
